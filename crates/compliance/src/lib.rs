@@ -1,0 +1,4 @@
+//! The bundled demo application: compliance cases over three years.
+
+#[allow(missing_docs)]
+pub mod schema;

@@ -1,0 +1,138 @@
+//! What can go wrong, without a word about transport.
+
+use std::path::PathBuf;
+
+use demo_reset_domain::{Conflict, UndoRefusal};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// Everything the engine can refuse or fail at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL is not one of a database that the engine knows.
+    #[error("database URL: {reason}; expected sqlite://PATH or postgres://USER@HOST/DATABASE")]
+    InvalidUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file or folder could not be used.
+    #[error("{path}: {reason}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The database was written by a newer version of the program.
+    #[error(
+        "the database has the migration {migration}, which this version does not know: use a newer version"
+    )]
+    NewerSchema {
+        /// The first migration that is not known.
+        migration: String,
+    },
+    /// The database is older than the program and must be migrated first.
+    #[error("the database is behind: run `demo-reset migrate` (pending: {})", pending.join(", "))]
+    OlderSchema {
+        /// The migrations to run.
+        pending: Vec<String>,
+    },
+    /// There is no base data yet, or its load was not finished and sealed.
+    #[error("the base is not sealed: {reason}")]
+    NotSealed {
+        /// What is missing.
+        reason: String,
+    },
+    /// Tables cannot be put under sessions.
+    #[error("cannot attach: {}", reasons.join("; "))]
+    Attach {
+        /// One reason per obstacle, each naming its table.
+        reasons: Vec<String>,
+    },
+    /// The session does not exist (any more).
+    #[error("there is no such session")]
+    UnknownSession,
+    /// An undo is refused before anything is looked at.
+    #[error(transparent)]
+    Undo(#[from] UndoRefusal),
+    /// An undo is refused because of conflicts; nothing was changed.
+    #[error("the undo conflicts with {} newer change(s)", .0.len())]
+    UndoConflict(Vec<Conflict>),
+    /// A write through a view on a connection that is not bound for writing.
+    #[error("this connection is not bound to a session for writing: nothing was changed")]
+    NotBoundForWriting,
+    /// A constraint of the table refused the write.
+    #[error("{message}")]
+    Constraint {
+        /// Which kind.
+        kind: ConstraintKind,
+        /// The database's own words, with the table's own names.
+        message: String,
+    },
+    /// The database cannot be reached, or no connection came free in time. Trying again can help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Any other answer of the database.
+    #[error("database: {0}")]
+    Database(DieselError),
+}
+
+/// The kinds of constraint that a write can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConstraintKind {
+    /// PRIMARY KEY or UNIQUE.
+    Unique,
+    /// FOREIGN KEY: a missing parent, or children left behind.
+    ForeignKey,
+    /// NOT NULL.
+    NotNull,
+    /// CHECK.
+    Check,
+}
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What the generated triggers put before a message of theirs, so that it can be told from any other.
+pub(crate) const TRIGGER_ERROR: &str = "demo-reset: ";
+
+/// How change tables are named: this and the table's own name.
+pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Self {
+        let DieselError::DatabaseError(kind, info) = &error else { return Self::Database(error) };
+        let message = info.message().replace(CHANGE_TABLE_PREFIX, "");
+        let constraint = |kind| Self::Constraint { kind, message: message.clone() };
+        match kind {
+            DatabaseErrorKind::UniqueViolation => constraint(ConstraintKind::Unique),
+            DatabaseErrorKind::ForeignKeyViolation => constraint(ConstraintKind::ForeignKey),
+            DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
+            DatabaseErrorKind::CheckViolation => constraint(ConstraintKind::Check),
+            DatabaseErrorKind::ClosedConnection => Self::Unavailable(message),
+            _ => match message.split_once(TRIGGER_ERROR) {
+                Some((_, reason)) => from_trigger(reason),
+                None if message.contains("database is locked") => Self::Unavailable(message),
+                None => Self::Database(error),
+            },
+        }
+    }
+}
+
+/// SQLite's triggers cannot raise an error of a constraint's own kind: their messages say it in words.
+fn from_trigger(reason: &str) -> Error {
+    let kinds = [
+        ("UNIQUE constraint failed", ConstraintKind::Unique),
+        ("FOREIGN KEY constraint failed", ConstraintKind::ForeignKey),
+        ("NOT NULL constraint failed", ConstraintKind::NotNull),
+    ];
+    match kinds.into_iter().find(|(prefix, _)| reason.starts_with(prefix)) {
+        Some((_, kind)) => Error::Constraint { kind, message: reason.to_owned() },
+        None => Error::NotBoundForWriting,
+    }
+}
+
+impl From<r2d2::Error> for Error {
+    fn from(error: r2d2::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
