@@ -3,19 +3,19 @@
 //! The tables that sessions write end with the three tracking columns of their views.
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::Text;
 
     organizations (id) {
         id -> Uuid,
         slug -> Text,
         name -> Text,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
     }
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::Text;
 
     users (organization_id, id) {
@@ -25,12 +25,12 @@ diesel::table! {
         first_name -> Text,
         last_name -> Text,
         role -> Text,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
     }
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Integer, Text};
 
     categories (organization_id, id) {
@@ -41,12 +41,12 @@ diesel::table! {
         category_group -> Text,
         severity -> Text,
         sla_days -> Integer,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
     }
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::Text;
 
     locations (organization_id, id) {
@@ -58,12 +58,12 @@ diesel::table! {
         country -> Text,
         region -> Text,
         time_zone -> Text,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
     }
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Nullable, Text};
 
     employees (organization_id, id) {
@@ -78,13 +78,13 @@ diesel::table! {
         department -> Text,
         location_id -> Uuid,
         manager_id -> Nullable<Uuid>,
-        hired_at -> Timestamptz,
-        created_at -> Timestamptz,
+        hired_at -> UtcTime,
+        created_at -> UtcTime,
     }
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
     rius (organization_id, id) {
@@ -105,7 +105,7 @@ diesel::table! {
         location_id -> Nullable<Uuid>,
         ai_summary -> Nullable<Text>,
         risk_score -> Nullable<Integer>,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
         created_by_id -> Uuid,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
@@ -114,7 +114,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Json, Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{Json, UtcTime, Uuid};
     use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
     cases (organization_id, id) {
@@ -138,10 +138,10 @@ diesel::table! {
         tags -> Json,
         ai_summary -> Nullable<Text>,
         risk_score -> Nullable<Integer>,
-        sla_due_at -> Nullable<Timestamptz>,
-        closed_at -> Nullable<Timestamptz>,
-        created_at -> Timestamptz,
-        updated_at -> Timestamptz,
+        sla_due_at -> Nullable<UtcTime>,
+        closed_at -> Nullable<UtcTime>,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
         created_by_id -> Uuid,
         updated_by_id -> Uuid,
         demo_user_session_id -> Nullable<Uuid>,
@@ -151,7 +151,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
     investigations (organization_id, id) {
@@ -164,15 +164,15 @@ diesel::table! {
         status -> Text,
         sla_status -> Text,
         primary_investigator_id -> Nullable<Uuid>,
-        due_date -> Nullable<Timestamptz>,
+        due_date -> Nullable<UtcTime>,
         findings_summary -> Nullable<Text>,
         findings_detail -> Nullable<Text>,
         outcome -> Nullable<Text>,
         root_cause -> Nullable<Text>,
         lessons_learned -> Nullable<Text>,
-        closed_at -> Nullable<Timestamptz>,
-        created_at -> Timestamptz,
-        updated_at -> Timestamptz,
+        closed_at -> Nullable<UtcTime>,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
         created_by_id -> Uuid,
         updated_by_id -> Uuid,
         demo_user_session_id -> Nullable<Uuid>,
@@ -182,7 +182,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Nullable, Text};
 
     subjects (organization_id, id) {
@@ -198,8 +198,8 @@ diesel::table! {
         job_title -> Nullable<Text>,
         manager_name -> Nullable<Text>,
         notes -> Nullable<Text>,
-        created_at -> Timestamptz,
-        updated_at -> Timestamptz,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
         created_by_id -> Uuid,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
@@ -208,7 +208,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Nullable, Text};
 
     case_messages (organization_id, id) {
@@ -220,8 +220,8 @@ diesel::table! {
         subject -> Nullable<Text>,
         content -> Text,
         is_read -> Bool,
-        read_at -> Nullable<Timestamptz>,
-        created_at -> Timestamptz,
+        read_at -> Nullable<UtcTime>,
+        created_at -> UtcTime,
         created_by_id -> Nullable<Uuid>,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
@@ -230,7 +230,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Nullable, Text};
 
     investigation_notes (organization_id, id) {
@@ -242,8 +242,8 @@ diesel::table! {
         visibility -> Text,
         author_id -> Uuid,
         author_name -> Text,
-        created_at -> Timestamptz,
-        updated_at -> Timestamptz,
+        created_at -> UtcTime,
+        updated_at -> UtcTime,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
         change_kind -> Nullable<Text>,
@@ -251,7 +251,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::{Bool, Nullable, Text};
 
     riu_case_associations (organization_id, id) {
@@ -261,7 +261,7 @@ diesel::table! {
         case_id -> Uuid,
         association_type -> Text,
         notes -> Nullable<Text>,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
         created_by_id -> Uuid,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
@@ -270,7 +270,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::{Json, Timestamptz, Uuid};
+    use demo_reset_persistence::types::sql::{Json, UtcTime, Uuid};
     use diesel::sql_types::{Bool, Nullable, Text};
 
     audit_logs (organization_id, id) {
@@ -284,7 +284,7 @@ diesel::table! {
         actor_user_id -> Uuid,
         actor_name -> Text,
         changes -> Nullable<Json>,
-        created_at -> Timestamptz,
+        created_at -> UtcTime,
         demo_user_session_id -> Nullable<Uuid>,
         is_base_data -> Bool,
         change_kind -> Nullable<Text>,

@@ -50,5 +50,5 @@ macro_rules! portable_type {
 }
 
 portable_type!(sql::Uuid, DbUuid);
-portable_type!(sql::Timestamptz, DbTime);
+portable_type!(sql::UtcTime, DbTime);
 portable_type!(sql::Json, DbJson);

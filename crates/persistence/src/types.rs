@@ -23,9 +23,11 @@ pub mod sql {
     pub struct Uuid;
 
     /// `timestamptz` on PostgreSQL, UTC text of fixed width on SQLite (see [`super::TIME_FORMAT`]).
+    ///
+    /// Not named `Timestamptz`: `diesel::table!` would take a type of that name for one with arithmetic.
     #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
     #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Text"))]
-    pub struct Timestamptz;
+    pub struct UtcTime;
 
     /// `jsonb` on PostgreSQL, text on SQLite.
     #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
@@ -43,7 +45,7 @@ pub struct DbUuid(pub uuid::Uuid);
 
 /// A point in time, UTC, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow)]
-#[diesel(sql_type = sql::Timestamptz)]
+#[diesel(sql_type = sql::UtcTime)]
 pub struct DbTime(DateTime<Utc>);
 
 /// A JSON document.
@@ -135,14 +137,14 @@ impl FromSql<sql::Uuid, Pg> for DbUuid {
     }
 }
 
-impl ToSql<sql::Timestamptz, Sqlite> for DbTime {
+impl ToSql<sql::UtcTime, Sqlite> for DbTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.to_string());
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<sql::Timestamptz, Sqlite> for DbTime {
+impl FromSql<sql::UtcTime, Sqlite> for DbTime {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         let text = text(value)?;
         let naive = NaiveDateTime::parse_from_str(&text, TIME_FORMAT)
@@ -151,13 +153,13 @@ impl FromSql<sql::Timestamptz, Sqlite> for DbTime {
     }
 }
 
-impl ToSql<sql::Timestamptz, Pg> for DbTime {
+impl ToSql<sql::UtcTime, Pg> for DbTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         <DateTime<Utc> as ToSql<diesel::sql_types::Timestamptz, Pg>>::to_sql(&self.0, &mut out.reborrow())
     }
 }
 
-impl FromSql<sql::Timestamptz, Pg> for DbTime {
+impl FromSql<sql::UtcTime, Pg> for DbTime {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         <DateTime<Utc> as FromSql<diesel::sql_types::Timestamptz, Pg>>::from_sql(value).map(Self)
     }
