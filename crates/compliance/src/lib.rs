@@ -2,3 +2,6 @@
 
 #[allow(missing_docs)]
 pub mod schema;
+
+/// The deterministic three-year dataset.
+pub mod dataset;
