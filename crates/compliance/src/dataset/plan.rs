@@ -128,6 +128,7 @@ pub(crate) struct Planner<'a> {
     specials: BTreeMap<u64, (Special, u32)>,
     more_reports: BTreeMap<u64, u32>,
     follow_ups: BTreeMap<i64, Vec<CasePlan>>,
+    retaliators: BTreeSet<u32>,
     even: Evens,
 }
 
@@ -201,9 +202,11 @@ impl<'a> Planner<'a> {
             specials: BTreeMap::new(),
             more_reports: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
+            retaliators: BTreeSet::new(),
             even: evens,
         };
-        planner.per_week = planner.cases_per_week(u64::from(organization.cases) * u64::from(scale) * 101 / 100 + 1);
+        planner.per_week =
+            planner.cases_per_week(u64::from(organization.cases) * u64::from(scale) * 101 / 100 + 1);
         planner.plan_specials(scale);
         planner
     }
@@ -286,7 +289,9 @@ impl<'a> Planner<'a> {
             }
             let [low, high] = patterns.hotspot_cases;
             for _ in 0..patterns.hotspot_managers * scale {
-                let Some(manager) = managers.find(|&one| self.old_hands(one).len() >= high as usize) else { break };
+                let Some(manager) = managers.find(|&one| self.old_hands(one).len() >= high as usize) else {
+                    break;
+                };
                 hotspots.insert(manager, rng.between(low.into(), high.into()) as usize);
             }
 
@@ -344,17 +349,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// An ordinal of the week in which the edge can happen.
+    /// Edges that belong to a day of the real calendar are planned among the first cases and wait for their day, so
+    /// that everybody else's plan is the same whatever the date is.
     fn edge_ordinal(&self, edge: Edge, rng: &mut Rng) -> u64 {
         let cases = self.planned_cases();
-        let date = self.edge_date(edge).filter(|date| {
-            let week = (*date - calendar::anchor()).num_days().div_euclid(7);
-            (-WEEKS + 6..-12).contains(&week)
-        });
-        let Some(date) = date else { return self.free_ordinal(rng, cases / 10, cases * 8 / 10) };
-        let week = (date - calendar::anchor()).num_days().div_euclid(7);
-        let first = self.first_ordinal(week);
-        (first..).find(|ordinal| !self.specials.contains_key(ordinal)).unwrap_or(first)
+        match edge {
+            Edge::LeapDay | Edge::YearEnd => self.free_ordinal(rng, cases * 4 / 100, cases * 5 / 100),
+            _ => self.free_ordinal(rng, cases / 10, cases * 8 / 10),
+        }
     }
 
     /// The planned date of an edge that belongs to a day of the real calendar. Such a day does not move by whole
@@ -372,7 +374,10 @@ impl<'a> Planner<'a> {
             }),
             _ => None,
         };
-        real.map(|date| self.calendar.planned(date.and_time(chrono::NaiveTime::MIN)).date())
+        let planned = real.map(|date| self.calendar.planned(date.and_time(chrono::NaiveTime::MIN)).date())?;
+        // Not before the case is planned.
+        let week = (planned - calendar::anchor()).num_days().div_euclid(7);
+        (week > -WEEKS + 12).then_some(planned)
     }
 
     /// The members of a team who were there before the three years began.
@@ -431,6 +436,29 @@ impl<'a> Planner<'a> {
             }
         }
         tickets
+    }
+
+    /// Somebody who has a place, for cases in which nobody is accused or who is accused is written down.
+    fn bystander(&self, rng: &mut Rng) -> u32 {
+        let staff = u64::from(self.directory.len - self.directory.staff_from);
+        loop {
+            let one = self.directory.staff_from + rng.below(staff) as u32;
+            if !self.directory.is_new(one) {
+                return one;
+            }
+        }
+    }
+
+    /// The manager of somebody, or whoever is next above, so that nobody retaliates twice.
+    fn retaliator(&mut self, of: u32) -> u32 {
+        let mut one = of;
+        while let Some(above) = self.directory.manager_of(one) {
+            one = above;
+            if self.retaliators.insert(one) {
+                break;
+            }
+        }
+        one
     }
 
     fn ticket(&mut self) -> u32 {
@@ -534,9 +562,9 @@ impl<'a> Planner<'a> {
         let accused = match &special {
             Special::Repeat { .. } => person,
             // Whom the first case accused, or rather their manager, makes the reporter suffer.
-            Special::FollowUp(first) => {
-                self.directory.manager_of(first.accused).unwrap_or(self.directory.staff_from)
-            }
+            Special::FollowUp(first) => self.retaliator(first.accused),
+            Special::Flagship(_) => self.bystander(&mut rng),
+            _ if request => self.bystander(&mut rng),
             _ => self.ticket(),
         };
         let place = flagship.map_or_else(|| self.directory.place(accused), |one| one.place);

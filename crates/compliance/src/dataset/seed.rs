@@ -40,6 +40,7 @@ files! {
     "weights.toml",
     "phrases.toml",
     "flagships.toml",
+    "names-to-avoid.txt",
     "narratives/harassment.toml",
     "narratives/fraud.toml",
     "narratives/conflict-of-interest.toml",
@@ -429,11 +430,9 @@ pub(crate) struct Incident {
     /// What the reporter tells, in different words.
     pub(crate) report: Vec<Template>,
     #[serde(default)]
-    pub(crate) a: Vec<String>,
+    pub(crate) a: Vec<Template>,
     #[serde(default)]
-    pub(crate) b: Vec<String>,
-    #[serde(default)]
-    pub(crate) c: Vec<String>,
+    pub(crate) b: Vec<Template>,
     /// Noun phrases with their article.
     pub(crate) evidence: Vec<Template>,
     /// What was found if it is true.
@@ -462,6 +461,8 @@ impl Incident {
             .chain(&self.cleared)
             .chain(&self.cause)
             .chain(&self.answer)
+            .chain(&self.a)
+            .chain(&self.b)
     }
 }
 
@@ -1007,8 +1008,18 @@ impl Checker<'_> {
     }
 
     fn names(&self, pools: &BTreeMap<String, NamePool>) -> Result<(), SeedError> {
+        let avoid: BTreeSet<&str> = self.sources.text("names-to-avoid.txt").lines().collect();
         let mut seen = BTreeSet::new();
         for (name, pool) in pools {
+            for last in &pool.last {
+                for first in pool.female.iter().chain(&pool.male) {
+                    let full = format!("{first} {}", last.get_ref());
+                    if avoid.contains(full.as_str()) {
+                        let message = format!("the pool can make {full}, the name of a person of note");
+                        return Err(self.wrong("names.toml", last, message));
+                    }
+                }
+            }
             if pool.female.is_empty() || pool.male.is_empty() || pool.last.is_empty() {
                 return Err(self.wrong_near("names.toml", &format!("[{name}]"), "a list of names is empty"));
             }
@@ -1218,9 +1229,10 @@ impl Checker<'_> {
                 {
                     return wrong("an incident needs `found`, `cleared` and `cause`");
                 }
-                let lists =
-                    [(Slot::A, &incident.a, "a"), (Slot::B, &incident.b, "b"), (Slot::C, &incident.c, "c")];
-                for (slot, list, name) in lists {
+                for (slot, list, name) in [(Slot::A, &incident.a, "a"), (Slot::B, &incident.b, "b")] {
+                    if list.iter().any(|word| word.has(Slot::A) || word.has(Slot::B)) {
+                        return wrong(&format!("a word of the list `{name}` refers to a list"));
+                    }
                     let used = incident.templates().any(|template| template.has(slot));
                     if used == list.is_empty() {
                         return wrong(&format!(
