@@ -15,6 +15,9 @@ use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, SeedData, Sev
 /// Weeks before the anchor; one more follows it, for dates that are no Mondays.
 pub(crate) const WEEKS: i64 = 156;
 
+/// How far ahead the ticket of somebody fitting is looked for.
+const TICKETS_AHEAD: usize = 60;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     Phone,
@@ -461,10 +464,41 @@ impl<'a> Planner<'a> {
         one
     }
 
-    fn ticket(&mut self) -> u32 {
-        let ticket = self.tickets.get(self.next_ticket % self.tickets.len().max(1));
+    /// The incidents of a category take turns.
+    fn next_incident(&mut self, category: usize) -> usize {
+        let turn = &mut self.even.incident[category];
+        *turn = turn.wrapping_add(1);
+        (*turn % self.seed.incidents[category].len() as u64) as usize
+    }
+
+    /// The next incident that can happen where somebody works.
+    fn incident(&mut self, category: usize, accused: u32) -> usize {
+        let work = self.directory.work(accused);
+        for _ in 0..self.seed.incidents[category].len() {
+            let incident = self.next_incident(category);
+            if self.seed.incidents[category][incident].happens_in(work) {
+                return incident;
+            }
+        }
+        self.next_incident(category)
+    }
+
+    /// The next ticket, or the next one soon after it of somebody to whom the coming incident can happen.
+    fn ticket(&mut self, category: usize) -> u32 {
+        let len = self.tickets.len();
+        let next = self.next_ticket;
         self.next_ticket += 1;
-        ticket.copied().unwrap_or(self.directory.staff_from)
+        if len == 0 {
+            return self.directory.staff_from;
+        }
+        let incidents = &self.seed.incidents[category];
+        let coming =
+            &incidents[(self.even.incident[category].wrapping_add(1) % incidents.len() as u64) as usize];
+        let fits = |&at: &usize| coming.happens_in(self.directory.work(self.tickets[at]));
+        if let Some(at) = (next..(next + TICKETS_AHEAD).min(len)).find(fits) {
+            self.tickets.swap(next, at);
+        }
+        self.tickets[next % len]
     }
 
     /// The cases of the next week, in no order; none after the last week.
@@ -565,8 +599,9 @@ impl<'a> Planner<'a> {
             Special::FollowUp(first) => self.retaliator(first.accused),
             Special::Flagship(_) => self.bystander(&mut rng),
             _ if request => self.bystander(&mut rng),
-            _ => self.ticket(),
+            _ => self.ticket(category),
         };
+        let incident = self.incident(category, accused);
         let place = flagship.map_or_else(|| self.directory.place(accused), |one| one.place);
 
         let reported = self.report_time(&mut rng, week, &special);
@@ -589,11 +624,6 @@ impl<'a> Planner<'a> {
         let waits = self.even.waits.percent(92);
         let more = self.more_reports.get(&ordinal).copied().unwrap_or(0);
         let more_reports = more_report_times(&mut rng, more, created, closed);
-        // The incidents of a category take turns, in an order of their own in every round.
-        let turn = &mut self.even.incident[category];
-        *turn = turn.wrapping_add(1);
-        let incidents = seed.incidents[category].len();
-        let incident = (*turn % incidents as u64) as usize;
         CasePlan {
             ordinal,
             special,

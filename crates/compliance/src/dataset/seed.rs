@@ -183,11 +183,22 @@ pub(crate) struct Executive {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Department {
     pub(crate) name: String,
+    pub(crate) kind: Work,
     divisions: Vec<Spanned<String>>,
     pub(crate) weight: u32,
     pub(crate) staff: Vec<String>,
     pub(crate) manager: String,
     pub(crate) director: String,
+}
+
+/// Kinds of work, which see different incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Work {
+    Clinical,
+    Store,
+    Plant,
+    Office,
 }
 
 impl Department {
@@ -425,6 +436,9 @@ struct IncidentFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Incident {
     category: Spanned<String>,
+    /// The kinds of work in which it can happen; none named: all.
+    #[serde(default)]
+    at: Vec<Work>,
     /// A noun phrase, in lower case.
     pub(crate) gist: Template,
     /// What the reporter tells, in different words.
@@ -453,6 +467,10 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
+    pub(crate) fn happens_in(&self, work: Work) -> bool {
+        self.at.is_empty() || self.at.contains(&work)
+    }
+
     fn templates(&self) -> impl Iterator<Item = &Template> {
         std::iter::once(&self.gist)
             .chain(&self.report)

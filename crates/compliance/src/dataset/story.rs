@@ -40,7 +40,7 @@ const WEEKS: [&str; 8] = [
     "two months",
     "three months",
     "half a year",
-    "the last few weeks",
+    "five weeks",
 ];
 
 impl<'a> Story<'a> {
