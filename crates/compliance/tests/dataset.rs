@@ -1,5 +1,7 @@
 //! Every property of the bundled dataset, checked on the generated rows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -7,8 +9,8 @@ use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, Timelike, U
 use chrono_tz::Tz;
 use demo_reset_compliance::dataset::rows::{CaseRow, CategoryRow, EmployeeRow, LocationRow, SubjectRow};
 use demo_reset_compliance::dataset::{
-    Batch, DatasetError, DatasetOptions, LONGEST_TEXT, Progress, SeedData, Sink, Sources, generate, lint,
-    load, migrate,
+    Batch, DatasetError, DatasetOptions, LONGEST_TEXT, Progress, SeedData, Sink, Sources, charts, generate,
+    lint, load, migrate,
 };
 use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::DbUuid;
@@ -853,6 +855,21 @@ fn loads_into_sqlite() {
     assert_eq!(counted("select count(*) as count from pragma_foreign_key_check"), 0);
     assert_eq!(counted("select count(*) as count from sqlite_schema where name = 'cases_by_status'"), 1);
 
+    // Every query of the documentation has an answer.
+    let questions = include_str!("../../../docs/dataset.md");
+    let queries: Vec<_> =
+        questions.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(queries.len(), 10);
+    let rows: Vec<i64> = queries
+        .iter()
+        .map(|query| {
+            counted(&format!("select count(*) as count from ({})", query.trim().trim_end_matches(';')))
+        })
+        .collect();
+    assert!(rows.iter().all(|&rows| rows > 2), "{rows:?}");
+    // Repeat subjects, hotspots, follow-ups, flagship cases.
+    assert_eq!([rows[2], rows[3], rows[4], rows[9]], [50, 15, 50, 10]);
+
     let again = load(&mut conn, DatasetOptions::new(as_of()), &mut |_| {});
     assert!(matches!(again, Err(DatasetError::NotEmpty(_))));
 }
@@ -892,4 +909,21 @@ fn a_mistake_in_a_file_is_reported_with_its_line() {
     assert!(line > 1);
     let (_, message) = mistake("phrases.toml", "I never thought", "I  never thought");
     assert!(message.contains("`  `"), "{message}");
+}
+
+/// The charts of the documentation. `DATASET_CHARTS=write` draws them anew.
+#[test]
+fn charts_show_the_data() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/charts");
+    let drawn = charts::charts(&DatasetOptions::new(as_of())).unwrap();
+    assert_eq!(drawn.len(), 5);
+    for chart in drawn {
+        let file = folder.join(chart.file);
+        if std::env::var("DATASET_CHARTS").is_ok_and(|value| value == "write") {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&file, &chart.svg).unwrap();
+        }
+        let there = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(there == chart.svg, "{} is out of date: draw the charts anew", file.display());
+    }
 }

@@ -223,6 +223,7 @@ impl CaseWriter<'_, '_> {
         let risk = self.risk_score();
         let summary = match self.flagship {
             Some(flagship) => format!("{}. {}", flagship.title, flagship.summary),
+            None if self.plan.request => self.say(&self.world.seed.phrases.request.summary),
             None => self.say(&self.world.seed.phrases.intake.summary),
         };
         let narrative = self.narrative();
@@ -355,7 +356,7 @@ impl CaseWriter<'_, '_> {
                 flagship.talking_points.iter().map(|point| format!("- {point}")).collect();
             return Some(format!("{}\n\nTalking points:\n{}", flagship.ai_summary, points.join("\n")));
         }
-        if !matches!(self.plan.severity, Severity::Critical | Severity::High) {
+        if self.plan.request || !matches!(self.plan.severity, Severity::Critical | Severity::High) {
             return None;
         }
         let intake = &self.world.seed.phrases.intake;
@@ -485,7 +486,8 @@ impl CaseWriter<'_, '_> {
         if self.flagship.is_some() || matches!(self.plan.special, Special::Edge(Edge::Long)) {
             return narrative.to_owned();
         }
-        let note = self.say(&self.world.seed.phrases.intake.note);
+        let phrases = &self.world.seed.phrases;
+        let note = self.say(if self.plan.request { &phrases.request.note } else { &phrases.intake.note });
         format!("{narrative}\n\n{note}")
     }
 
@@ -560,7 +562,9 @@ impl CaseWriter<'_, '_> {
         if rng.percent(70) {
             writer.say(rng.pick(&related.closer));
         }
-        row.details = writer.finish();
+        let told = writer.finish();
+        // Asking the same question again needs no story.
+        row.details = if self.plan.request { self.question() } else { told };
         (row.riu_type, row.source_channel, _) = channel.names(self.plan.request);
         row.ai_summary = None;
         row.created_by_id = self.world.triage.id;
@@ -1044,7 +1048,11 @@ impl CaseWriter<'_, '_> {
             return flagship.message.len();
         }
         // Dialogues are held with reporters who are known by a number only.
-        if self.plan.anonymous && self.rng.percent(88) { 3 + self.rng.index(3) } else { 0 }
+        if self.plan.anonymous && !self.plan.request && self.rng.percent(88) {
+            3 + self.rng.index(3)
+        } else {
+            0
+        }
     }
 
     fn message(&mut self, batch: &mut Batch, nth: usize, of: usize, time: NaiveDateTime) {

@@ -115,15 +115,10 @@ pub fn lint(text: &str) -> Vec<String> {
 /// Words that may stand twice.
 const DOUBLES: &[&str] = &["that", "had"];
 
-/// "What he is told is …": the pair belongs to two clauses.
+/// Whether an auxiliary comes before: "does the caller know".
 fn exempt(text: &str, at: usize) -> bool {
-    // "did not do", "whether the caller do": none known so far but questions: "does the caller know".
-    let before = text[..at].trim_end();
-    let last = before.rsplit(' ').nth(0).unwrap_or("").to_lowercase();
-    let second = before.rsplit(' ').nth(1).unwrap_or("").to_lowercase();
-    [last, second]
-        .iter()
-        .any(|word| ["does", "did", "could", "can", "may", "should", "let", "would"].contains(&word.as_str()))
+    let auxiliaries = ["does", "did", "could", "can", "may", "should", "let", "would"];
+    text[..at].trim_end().rsplit(' ').take(2).any(|word| auxiliaries.contains(&word.to_lowercase().as_str()))
 }
 
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {

@@ -9,6 +9,7 @@
 
 mod calendar;
 mod case;
+pub mod charts;
 mod generate;
 pub mod lint;
 mod load;

@@ -604,6 +604,8 @@ pub(crate) struct ReportPhrases {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RequestPhrases {
+    pub(crate) summary: Bank,
+    pub(crate) note: Bank,
     pub(crate) opener: Bank,
     pub(crate) background: Bank,
     pub(crate) closer: Bank,

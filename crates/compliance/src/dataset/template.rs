@@ -260,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_slot() {
+        let readme = include_str!("../../../../seed-data/README.md");
+        for (name, meaning) in SLOTS {
+            assert!(readme.contains(&format!("| `{{{name}}}` | {meaning} |")), "{name}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_refused() {
         for wrong in ["{nobody} went", "open {I", "close }", " space", "two  spaces", "space .", ""] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");
