@@ -728,7 +728,7 @@ fn the_same_options_give_the_same_rows() {
 /// A fingerprint of all rows as they are bound: a change in it means that everybody's dataset changes.
 #[test]
 fn the_rows_are_those_of_every_machine() {
-    // FNV-1a over the text of the rows. The figure was taken on Linux, x86-64; CI runs it elsewhere.
+    // FNV-1a over the text of the rows.
     let text = format!("{:?}", dataset());
     let hash = text.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
@@ -740,7 +740,7 @@ fn the_rows_are_those_of_every_machine() {
     );
 }
 
-const FINGERPRINT: &str = "0000000000000000";
+const FINGERPRINT: &str = "c9ec510db7d0499c";
 
 #[test]
 fn another_date_shifts_by_whole_weeks() {
@@ -926,4 +926,31 @@ fn charts_show_the_data() {
         let there = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(there == chart.svg, "{} is out of date: draw the charts anew", file.display());
     }
+}
+
+/// For load tests: `DATASET_SCALE=100 cargo test --release … -- --ignored --nocapture` says how long it takes and how
+/// much memory it needs.
+#[test]
+#[ignore = "takes minutes"]
+fn loads_many_times_the_volume_with_bounded_memory() {
+    let scale = std::env::var("DATASET_SCALE").map_or(10, |scale| scale.parse().unwrap());
+    let url = std::env::var("DATASET_TEST_DB").unwrap_or_else(|_| ":memory:".to_owned());
+    let options = DatasetOptions { scale, ..DatasetOptions::new(as_of()) };
+    let memory = |what: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        println!(
+            "{what}: {}",
+            status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("memory unknown")
+        );
+    };
+    let start = std::time::Instant::now();
+    let mut counting = Counting::default();
+    generate(SeedData::embedded().unwrap(), &options, &mut counting).unwrap();
+    memory(&format!("{} rows generated in {:?}", counting.rows, start.elapsed()));
+    let mut conn = AnyConnection::Sqlite(SqliteConnection::establish(&url).unwrap());
+    migrate(&mut conn).unwrap();
+    let start = std::time::Instant::now();
+    let summary = conn.transaction(|conn| load(conn, options, &mut |_| {})).unwrap();
+    memory(&format!("{} rows loaded in {:?}", summary.rows(), start.elapsed()));
+    assert_eq!(summary.rows(), counting.rows);
 }

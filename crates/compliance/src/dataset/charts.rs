@@ -84,7 +84,7 @@ const WIDTH: i64 = 820;
 const HEIGHT: i64 = 300;
 const LEFT: i64 = 50;
 const BOTTOM: i64 = 40;
-const TOP: i64 = 50;
+const TOP: i64 = 64;
 
 /// One bar: its label (empty: none), its value, and how the value reads above it (empty: not at all).
 struct Bar {
@@ -117,7 +117,11 @@ impl Figures {
                 text: format!("{}.{}", tenths / 10, tenths % 10),
             }
         });
-        columns("Mean days to close, by quarter of creation", "closed cases only", bars.collect())
+        columns(
+            "Mean days to close, by quarter of creation",
+            "closed cases only: of the last quarter, those that could be closed so far",
+            bars.collect(),
+        )
     }
 
     fn hours(&self) -> String {

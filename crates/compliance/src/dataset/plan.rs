@@ -10,7 +10,7 @@ use chrono::{Datelike, Duration, NaiveDate, NaiveDateTime, Timelike};
 use super::calendar::{self, Calendar, add_office_minutes, at, is_weekend, minute_of_day, office_minutes};
 use super::people::Directory;
 use super::rng::{Even, Rng, hash};
-use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, SeedData, Severity};
+use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, Region, SeedData, Severity};
 
 /// Weeks before the anchor; one more follows it, for dates that are no Mondays.
 pub(crate) const WEEKS: i64 = 156;
@@ -483,8 +483,9 @@ impl<'a> Planner<'a> {
         self.next_incident(category)
     }
 
-    /// The next ticket, or the next one soon after it of somebody to whom the coming incident can happen.
-    fn ticket(&mut self, category: usize) -> u32 {
+    /// The next ticket, or the next one soon after it of somebody to whom the coming incident can happen,
+    /// in the wanted part of the world if one is named.
+    fn ticket(&mut self, category: usize, region: Option<Region>) -> u32 {
         let len = self.tickets.len();
         let next = self.next_ticket;
         self.next_ticket += 1;
@@ -494,7 +495,11 @@ impl<'a> Planner<'a> {
         let incidents = &self.seed.incidents[category];
         let coming =
             &incidents[(self.even.incident[category].wrapping_add(1) % incidents.len() as u64) as usize];
-        let fits = |&at: &usize| coming.happens_in(self.directory.work(self.tickets[at]));
+        let fits = |&at: &usize| {
+            let one = self.tickets[at];
+            let place = &self.seed.locations[self.directory.place(one)];
+            coming.happens_in(self.directory.work(one)) && region.is_none_or(|region| place.region == region)
+        };
         if let Some(at) = (next..(next + TICKETS_AHEAD).min(len)).find(fits) {
             self.tickets.swap(next, at);
         }
@@ -599,7 +604,9 @@ impl<'a> Planner<'a> {
             Special::FollowUp(first) => self.retaliator(first.accused),
             Special::Flagship(_) => self.bystander(&mut rng),
             _ if request => self.bystander(&mut rng),
-            _ => self.ticket(category),
+            // Just after midnight it is still the day before in UTC, in one of these places.
+            Special::Edge(Edge::TimeZone) => self.ticket(category, Some(Region::APAC)),
+            _ => self.ticket(category, None),
         };
         let incident = self.incident(category, accused);
         let place = flagship.map_or_else(|| self.directory.place(accused), |one| one.place);
@@ -673,8 +680,8 @@ impl<'a> Planner<'a> {
             rng.between(8 * 60, 21 * 60)
         } else if self.even.office.percent(self.seed.weights.rhythm.office_hours) {
             // More in the middle of the morning and of the afternoon than at either end.
-            let (one, other) = (rng.between(0, 269), rng.between(0, 269));
-            calendar::OPENS + one + other
+            let (from, span) = if rng.percent(52) { (calendar::OPENS, 115) } else { (12 * 60 + 45, 140) };
+            from + rng.between(0, span) + rng.between(0, span)
         } else if rng.percent(35) {
             rng.between(5 * 60, calendar::OPENS - 1)
         } else {
