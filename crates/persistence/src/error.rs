@@ -48,6 +48,9 @@ pub enum Error {
         /// One reason per obstacle, each naming its table.
         reasons: Vec<String>,
     },
+    /// The base was replaced since this connection was opened. Servers open a new one and try again.
+    #[error("the base was replaced: try again")]
+    BaseReplaced,
     /// The session does not exist (any more).
     #[error("there is no such session")]
     UnknownSession,

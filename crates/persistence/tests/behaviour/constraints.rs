@@ -1,0 +1,1 @@
+//! The tables' own constraints, upheld as the session sees the world.
