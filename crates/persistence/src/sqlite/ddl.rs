@@ -568,11 +568,12 @@ impl<'a> Triggers<'a> {
             }
             let same = key.parent_columns.iter().enumerate().map(|(at, column)| {
                 format!(
-                    "k{} = (select {} from main.{} where {})",
+                    "k{} = (select {} from main.{} where {}){}",
                     at + 1,
                     quote(column),
                     self.change,
-                    self.stored(inserted)
+                    self.stored(inserted),
+                    collate(self.spec, column)
                 )
             });
             let _ = writeln!(
@@ -593,7 +594,10 @@ impl<'a> Triggers<'a> {
         let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
         let refers = |alias: &str| {
             let dot = if alias.is_empty() { "" } else { "." };
-            join(columns.iter().zip(&parents).map(|(c, p)| format!("{alias}{dot}{c} = old.{p}")), " and ")
+            let pairs = columns.iter().zip(&parents).zip(&key.parent_columns);
+            let equal =
+                pairs.map(|((c, p), name)| format!("{alias}{dot}{c} = old.{p}{}", collate(self.spec, name)));
+            join(equal, " and ")
         };
         let changed = join(parents.iter().map(|p| format!("new.{p} is not old.{p}")), " or ");
         let when = if updated { format!(" and ({changed})") } else { String::new() };
@@ -756,6 +760,12 @@ impl<'a> Triggers<'a> {
         body.push_str(&self.forget_as_child());
         self.trigger(&format!("delete on {}", quote(&self.spec.name)), "delete", &body)
     }
+}
+
+/// References compare as the referred-to column does: its collation, where it declares one.
+fn collate(parent: &TableSpec, column: &str) -> String {
+    let declared = parent.column(column).and_then(|at| parent.columns[at].collation.as_ref());
+    declared.map_or_else(String::new, |name| format!(" collate {}", quote(name)))
 }
 
 /// Whether an UPDATE changes any of these columns.

@@ -78,7 +78,7 @@ pub fn now() -> DateTime<Utc> {
 }
 
 pub fn options() -> OpenOptions {
-    OpenOptions { attach: AttachOptions { tables: None, tracking_columns: true }, ..Default::default() }
+    OpenOptions { attach: AttachOptions::default(), ..Default::default() }
 }
 
 impl Fixture {
