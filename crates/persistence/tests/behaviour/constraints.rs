@@ -261,7 +261,7 @@ fn statement(random: &mut Random) -> String {
 
 #[test]
 fn random_statements_end_as_on_plain_tables() {
-    for seed in 0..150 {
+    for seed in 0..60 {
         let mut random = Random::new(seed);
         let statements: Vec<String> = (0..30).map(|_| statement(&mut random)).collect();
         let run = std::panic::catch_unwind(|| same_as_plain(&statements, false));

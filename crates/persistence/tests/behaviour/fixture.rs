@@ -1,7 +1,9 @@
 //! A small library of books, made to have one of everything that is hard: keys of text, numbers and two columns,
 //! references that cascade, set null, restrict and refer to themselves, uniques plain, partial and on expressions.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
@@ -83,7 +85,20 @@ pub fn options() -> OpenOptions {
 
 impl Fixture {
     pub fn library() -> Self {
-        Self::with_base(LIBRARY)
+        Self::with_template("library", LIBRARY)
+    }
+
+    /// A base that is built once per run and copied for each test.
+    pub fn with_template(name: &'static str, sql: &str) -> Self {
+        static TEMPLATES: Mutex<BTreeMap<&str, Vec<u8>>> = Mutex::new(BTreeMap::new());
+        let template = {
+            let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
+            let build = || std::fs::read(Self::with_base(sql).base).unwrap();
+            templates.entry(name).or_insert_with(build).clone()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("demo.db"), template).unwrap();
+        Self::open(folder)
     }
 
     pub fn with_base(sql: &str) -> Self {
@@ -92,6 +107,12 @@ impl Fixture {
         let url: DatabaseUrl = format!("sqlite://{}", base.display()).parse().unwrap();
         let load = |conn: &mut AnyConnection| conn.batch_execute(sql).map_err(Error::from);
         load_base(&url, Uuid::new_v4(), load).unwrap();
+        Self::open(folder)
+    }
+
+    fn open(folder: tempfile::TempDir) -> Self {
+        let base = folder.path().join("demo.db");
+        let url: DatabaseUrl = format!("sqlite://{}", base.display()).parse().unwrap();
         let database = Database::open(&url, options(), now()).unwrap();
         Self { database, url, base, _folder: folder }
     }
@@ -147,8 +168,9 @@ impl Session<'_> {
         self.fixture.database.write(self.id, now(), |conn| conn.batch_execute(sql).map_err(Error::from))
     }
 
+    /// The rows of a query for one text named `value`.
     pub fn query(&self, sql: &str) -> Vec<String> {
-        let query = diesel::sql_query(format!("select cast(({sql}) as text) as value"));
+        let query = diesel::sql_query(sql);
         self.fixture
             .database
             .read(self.id, |conn| query.load::<TextRow>(conn).map_err(Error::from))
@@ -160,7 +182,7 @@ impl Session<'_> {
 
     /// A single value.
     pub fn value(&self, sql: &str) -> String {
-        self.query(&format!("select coalesce(quote(({sql})), 'none')")).remove(0)
+        self.query(&format!("select quote(({sql})) as value")).remove(0)
     }
 
     /// All rows that the user sees.

@@ -12,5 +12,9 @@
 
 mod constraints;
 mod fixture;
+mod histories;
 mod isolation;
+mod plans;
 mod random;
+mod reset_undo;
+mod sessions;
