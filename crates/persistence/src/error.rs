@@ -48,6 +48,9 @@ pub enum Error {
         /// One reason per obstacle, each naming its table.
         reasons: Vec<String>,
     },
+    /// The base was replaced since this connection was opened. Servers open a new one and try again.
+    #[error("the base was replaced: try again")]
+    BaseReplaced,
     /// The session does not exist (any more).
     #[error("there is no such session")]
     UnknownSession,
@@ -101,7 +104,7 @@ pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         let DieselError::DatabaseError(kind, info) = &error else { return Self::Database(error) };
-        let message = info.message().replace(CHANGE_TABLE_PREFIX, "");
+        let message = with_the_tables_own_names(info.message());
         let constraint = |kind| Self::Constraint { kind, message: message.clone() };
         match kind {
             DatabaseErrorKind::UniqueViolation => constraint(ConstraintKind::Unique),
@@ -115,6 +118,17 @@ impl From<DieselError> for Error {
                 None => Self::Database(error),
             },
         }
+    }
+}
+
+/// A change table has its table's name behind a prefix, and its unique indexes begin with the layer.
+fn with_the_tables_own_names(message: &str) -> String {
+    let message = message.replace(CHANGE_TABLE_PREFIX, "");
+    match (message.find(": "), message.find(".demo_layer, ")) {
+        (Some(colon), Some(layer)) if colon < layer => {
+            format!("{}{}", &message[..colon + 2], &message[layer + ".demo_layer, ".len()..])
+        }
+        _ => message,
     }
 }
 

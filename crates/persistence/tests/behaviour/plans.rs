@@ -1,0 +1,81 @@
+//! The views are only as good as the plans that the database makes through them: those do not vary with the
+//! machine, so they are tested.
+
+use demo_reset_persistence::Error;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::fixture::Fixture;
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// The plan of a query as a session runs it.
+fn plan(sql: &str) -> Vec<String> {
+    let fixture = Fixture::library();
+    let session = fixture.session("ann");
+    session.write("update books set price = 1 where isbn = '1'").unwrap();
+    let explain = diesel::sql_query(format!("explain query plan {sql}"));
+    let steps =
+        fixture.database.read(session.id, |conn| explain.load::<Step>(conn).map_err(Error::from)).unwrap();
+    steps.into_iter().map(|step| step.detail).collect()
+}
+
+fn assert_uses_indexes_only(sql: &str) {
+    let plan = plan(sql);
+    for step in &plan {
+        let whole_table =
+            step.starts_with("SCAN") && !step.contains("INDEX") && !step.contains("demo_binding");
+        assert!(!whole_table, "{sql}\n{plan:#?}");
+        assert!(!step.contains("MATERIALIZE"), "{sql}\n{plan:#?}");
+        assert!(!step.contains("TEMP B-TREE"), "{sql}\n{plan:#?}");
+    }
+}
+
+#[test]
+fn a_page_in_index_order_merges_two_ordered_scans() {
+    let sql = "select isbn, title, price from books order by price desc, isbn desc limit 50";
+    let plan = plan(sql);
+    assert!(plan.iter().any(|step| step == "MERGE (UNION ALL)"), "{plan:#?}");
+    assert!(plan.iter().any(|step| step.contains("USING INDEX books_by_price")), "{plan:#?}");
+    assert!(plan.iter().any(|step| step.contains("demo_changes_books_books_by_price")), "{plan:#?}");
+}
+
+#[test]
+fn a_keyset_page_starts_in_the_middle_of_the_index() {
+    let sql = "select isbn, price from books where price <= 3 order by price desc limit 50";
+    let plan = plan(sql);
+    assert!(plan.iter().any(|step| step == "MERGE (UNION ALL)"), "{plan:#?}");
+    assert!(
+        plan.iter().any(|step| step.starts_with("SEARCH b USING COVERING INDEX books_by_price (price<?)")),
+        "{plan:#?}"
+    );
+}
+
+#[test]
+fn a_record_by_key_is_found_by_key_in_both_arms() {
+    assert_uses_indexes_only("select isbn, title, price from books where isbn = '1'");
+    assert_uses_indexes_only("select id, name from authors where id = 1");
+    assert_uses_indexes_only("select isbn, stars from reviews where isbn = '1' and reviewer = 'zoe'");
+}
+
+#[test]
+fn an_inner_join_of_two_views_is_flattened() {
+    let sql = "select b.title, r.stars from books b join reviews r on r.isbn = b.isbn where b.isbn = '1'";
+    assert_uses_indexes_only(sql);
+}
+
+#[test]
+fn children_by_a_list_of_parents_are_searched() {
+    assert_uses_indexes_only("select isbn, reviewer from reviews where isbn in ('1', '2')");
+}
+
+#[test]
+fn a_count_is_flattened() {
+    let plan = plan("select count(*) from books where price < 3");
+    assert!(!plan.iter().any(|step| step.contains("MATERIALIZE")), "{plan:#?}");
+    assert!(plan.iter().any(|step| step.contains("books_by_price (price<?)")), "{plan:#?}");
+}
