@@ -1,9 +1,8 @@
 //! The audit trail: one entry for every write of a user, in the same transaction and so in the same layer.
 
 use chrono::{DateTime, Utc};
-use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::connection::MultiBackend;
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::Serialize;
 use serde_json::Value;

@@ -2,9 +2,8 @@
 //! in the organization.
 
 use demo_reset_domain::{UserKey, UserKeyError};
-use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::connection::MultiBackend;
 use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::Serialize;

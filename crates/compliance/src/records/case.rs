@@ -1,8 +1,7 @@
 //! Cases: what the organization follows up.
 
-use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::connection::MultiBackend;
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

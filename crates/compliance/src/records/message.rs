@@ -1,8 +1,7 @@
 //! Messages of the dialogue with the reporter of a case. What was said stays said: only `isRead` changes.
 
-use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::connection::MultiBackend;
 use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

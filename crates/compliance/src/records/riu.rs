@@ -1,8 +1,7 @@
 //! RIUs, risk intelligence units: the intake reports. Their content is evidence and stays as it was received.
 
-use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::connection::MultiBackend;
 use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
