@@ -1,4 +1,7 @@
 //! One address and the methods it is for. Every other method is answered with 405 and the list of these.
+//!
+//! Each part of the API lists its addresses in one function, from which they are both mounted and compared with the
+//! OpenAPI document.
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{Any, Get, Guard, Head};
@@ -8,14 +11,20 @@ use crate::error::ApiError;
 
 /// An address under construction.
 pub(crate) struct Endpoint {
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "read by the test that compares routes with the document")
+    )]
+    pub(crate) path: String,
     resource: Resource,
-    allow: Vec<&'static str>,
+    pub(crate) allow: Vec<&'static str>,
 }
 
 impl Endpoint {
     /// The address `path`.
     pub(crate) fn at(path: impl Into<String>) -> Self {
-        Self { resource: web::resource(path.into()), allow: Vec::new() }
+        let path = path.into();
+        Self { resource: web::resource(path.as_str()), path, allow: Vec::new() }
     }
 
     fn on<F, Args>(mut self, methods: &'static str, is_method: impl Guard + 'static, handler: F) -> Self
@@ -69,6 +78,15 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         self.on("DELETE", guard::Delete(), handler)
+    }
+}
+
+/// Mounts addresses.
+pub(crate) fn mount(endpoints: Vec<Endpoint>) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        for endpoint in endpoints {
+            config.service(endpoint);
+        }
     }
 }
 

@@ -21,8 +21,9 @@ const MAX_EMAIL: usize = 320;
 /// The longest password, in bytes: hashing more would only serve to keep the server busy.
 const MAX_PASSWORD: usize = 1024;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.service(Endpoint::at("/auth/login").post(login)).service(Endpoint::at("/auth/me").get(me));
+/// The routes of sign-in.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/auth/login").post(login), Endpoint::at("/auth/me").get(me)]
 }
 
 /// The signed-in user, by the token of the request.

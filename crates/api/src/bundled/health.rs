@@ -7,8 +7,9 @@ use super::state::AppState;
 use crate::error::ApiError;
 use crate::routing::Endpoint;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.service(Endpoint::at("/healthz").get(healthz)).service(Endpoint::at("/readyz").get(readyz));
+/// The routes of health, at the root.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/healthz").get(healthz), Endpoint::at("/readyz").get(readyz)]
 }
 
 async fn healthz() -> HttpResponse {

@@ -2,9 +2,11 @@
 
 mod auth;
 mod cursor;
+mod documents;
 mod etag;
 mod health;
 mod limits;
+mod openapi;
 mod passwords;
 mod records;
 mod server;
@@ -16,6 +18,7 @@ use demo_reset_compliance::EntityKind;
 
 use crate::demo::{self, EntityName, EntityNames};
 use crate::error::ApiError;
+use crate::routing::mount;
 
 pub use auth::CurrentUser;
 pub use limits::SignInLimits;
@@ -50,19 +53,19 @@ pub(crate) fn entity_names() -> EntityNames {
     EntityNames::named(named)
 }
 
-/// The whole route table of the compliance demo.
+/// The whole route table of the compliance demo: below [`BASE_PATH`], and at the root.
 pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let demo = demo::configure::<CurrentUser>(state.demo());
+        let api = web::scope(BASE_PATH)
+            .configure(mount(auth::endpoints()))
+            .configure(demo)
+            .configure(mount(records::endpoints()));
         config
             .app_data(state)
-            .configure(health::configure)
-            .service(
-                web::scope(BASE_PATH)
-                    .configure(auth::configure)
-                    .configure(demo)
-                    .configure(records::configure),
-            )
+            .configure(mount(health::endpoints()))
+            .configure(documents::configure)
+            .service(api)
             .default_service(web::to(no_route));
     }
 }

@@ -263,28 +263,29 @@ record!(
 );
 
 /// The routes of all records and reference data.
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(Endpoint::at("/cases").get(list::<Case>).post(create::<Case>))
-        .service(single::<Case>())
-        .service(nested::<Subject>("/cases/{parent}/subjects"))
-        .service(nested::<Message>("/cases/{parent}/messages"))
-        .service(nested::<Investigation>("/cases/{parent}/investigations"))
-        .service(nested::<Association>("/cases/{parent}/rius"))
-        .service(Endpoint::at("/cases/{parent}/activity").get(list::<Activity>))
-        .service(Endpoint::at("/rius").get(list::<Riu>).post(create::<Riu>))
-        .service(single::<Riu>())
-        .service(Endpoint::at("/investigations").get(list::<Investigation>).post(create::<Investigation>))
-        .service(single::<Investigation>())
-        .service(nested::<Note>("/investigations/{parent}/notes"))
-        .service(single::<Subject>())
-        .service(single::<Message>())
-        .service(single::<Note>())
-        .service(single::<Association>())
-        .service(Endpoint::at("/categories").get(list::<Category>))
-        .service(Endpoint::at("/locations").get(list::<Location>))
-        .service(Endpoint::at("/employees").get(list::<Employee>))
-        .service(Endpoint::at("/users").get(list::<User>));
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/cases").get(list::<Case>).post(create::<Case>),
+        single::<Case>(),
+        nested::<Subject>("/cases/{parent}/subjects"),
+        nested::<Message>("/cases/{parent}/messages"),
+        nested::<Investigation>("/cases/{parent}/investigations"),
+        nested::<Association>("/cases/{parent}/rius"),
+        Endpoint::at("/cases/{parent}/activity").get(list::<Activity>),
+        Endpoint::at("/rius").get(list::<Riu>).post(create::<Riu>),
+        single::<Riu>(),
+        Endpoint::at("/investigations").get(list::<Investigation>).post(create::<Investigation>),
+        single::<Investigation>(),
+        nested::<Note>("/investigations/{parent}/notes"),
+        single::<Subject>(),
+        single::<Message>(),
+        single::<Note>(),
+        single::<Association>(),
+        Endpoint::at("/categories").get(list::<Category>),
+        Endpoint::at("/locations").get(list::<Location>),
+        Endpoint::at("/employees").get(list::<Employee>),
+        Endpoint::at("/users").get(list::<User>),
+    ]
 }
 
 fn single<R: Record>() -> Endpoint {

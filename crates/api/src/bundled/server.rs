@@ -7,12 +7,13 @@ use std::time::Duration;
 use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
-use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, HttpServer, web};
 use demo_reset_persistence::{Database, Error as EngineError};
 
 use super::configure;
+use super::documents::DOCS;
 use super::limits::SignInLimits;
 use super::state::AppState;
 use crate::engine::Engine;
@@ -135,19 +136,40 @@ pub fn app(
     App::new()
         .configure(configure(state))
         .wrap(Compress::default())
-        .wrap(security_headers())
+        .wrap(from_fn(security_headers))
         .wrap(cors(cors_origins))
         .wrap(from_fn(assign_request_id))
 }
 
-/// Answers are data: no browser may guess their type, frame them, or run anything in them.
-fn security_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::X_FRAME_OPTIONS, "DENY"))
-        .add((header::REFERRER_POLICY, "no-referrer"))
-        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
-        .add((header::CACHE_CONTROL, "private, no-cache"))
+/// Middleware: answers are data, so no browser may guess their type, frame them, or run anything in them.
+async fn security_headers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let policy = content_security_policy(request.path());
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    Ok(response)
+}
+
+/// Pages run their own scripts and styles, and nobody else's.
+fn content_security_policy(path: &str) -> &'static str {
+    if path.starts_with(DOCS) {
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+    } else {
+        "default-src 'none'; frame-ancestors 'none'"
+    }
 }
 
 fn cors(origins: &[String]) -> Cors {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use demo_reset_domain::{ArchiveId, SessionId, UserKey};
 use demo_reset_persistence::SessionSummary;
 use demo_reset_persistence::types::DbTime;
@@ -19,12 +19,13 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
 
 /// The routes of administrators.
-pub(super) fn configure<U: SessionUser>(config: &mut web::ServiceConfig) {
-    config
-        .service(Endpoint::at("/admin/stats").get(stats::<U>))
-        .service(Endpoint::at("/admin/sessions").get(sessions::<U>))
-        .service(Endpoint::at("/admin/sessions/{id}/reset").post(reset::<U>))
-        .service(Endpoint::at("/admin/cleanup").post(cleanup::<U>));
+pub(super) fn endpoints<U: SessionUser>() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at("/admin/stats").get(stats::<U>),
+        Endpoint::at("/admin/sessions").get(sessions::<U>),
+        Endpoint::at("/admin/sessions/{id}/reset").post(reset::<U>),
+        Endpoint::at("/admin/cleanup").post(cleanup::<U>),
+    ]
 }
 
 /// The administrator's key, or a refusal.

@@ -51,7 +51,7 @@ use serde_json::{Value, json};
 use crate::body::{Body, archive_id, refuse_parameters, refuse_unknown};
 use crate::engine::Engine;
 use crate::error::{ApiError, Invalid};
-use crate::routing::Endpoint;
+use crate::routing::{Endpoint, mount};
 
 pub use names::{EntityName, EntityNames};
 
@@ -83,21 +83,28 @@ impl DemoState {
     }
 }
 
-/// Mounts `/demo/…`: the whole route table of this scope.
+/// Mounts `/demo/…`.
 pub fn configure<U: SessionUser>(state: web::Data<DemoState>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config.service(
-            web::scope("/demo")
-                .app_data(state)
-                .service(Endpoint::at("/session").get(session::<U>))
-                .service(Endpoint::at("/reset/preview").get(preview::<U>))
-                .service(Endpoint::at("/reset").post(reset::<U>))
-                .service(Endpoint::at("/undo").post(undo::<U>))
-                .service(Endpoint::at("/verify").get(verify::<U>))
-                .service(Endpoint::at("/archives").get(archives::<U>))
-                .configure(admin::configure::<U>),
-        );
+        config.service(web::scope(SCOPE).app_data(state).configure(mount(endpoints::<U>())));
     }
+}
+
+/// Where this scope is, below the address that it is mounted under.
+pub(crate) const SCOPE: &str = "/demo";
+
+/// The whole route table of this scope.
+pub(crate) fn endpoints<U: SessionUser>() -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        Endpoint::at("/session").get(session::<U>),
+        Endpoint::at("/reset/preview").get(preview::<U>),
+        Endpoint::at("/reset").post(reset::<U>),
+        Endpoint::at("/undo").post(undo::<U>),
+        Endpoint::at("/verify").get(verify::<U>),
+        Endpoint::at("/archives").get(archives::<U>),
+    ];
+    endpoints.extend(admin::endpoints::<U>());
+    endpoints
 }
 
 type State = web::Data<DemoState>;
