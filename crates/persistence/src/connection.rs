@@ -259,6 +259,10 @@ impl Link<'_> {
 
     /// Runs several statements without values.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
+        // PostgreSQL refuses to do nothing.
+        if sql.trim().is_empty() {
+            return Ok(());
+        }
         Ok(match self {
             Self::Sqlite(conn) => conn.batch_execute(sql)?,
             Self::Postgres(conn) => conn.batch_execute(sql)?,

@@ -58,7 +58,8 @@ impl Dialect {
     pub(crate) fn unique_equal(self, left: &str, right: &str, part: &IndexPart) -> String {
         match (&part.collation, self) {
             (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", ddl::quote(collation)),
-            _ => format!("{left} = {right}"),
+            (Some(collation), Self::Postgres) => format!("{left} = {right} collate {collation}"),
+            (None, _) => format!("{left} = {right}"),
         }
     }
 

@@ -12,6 +12,7 @@ mod database;
 mod dialect;
 mod error;
 mod migrate;
+mod postgres;
 mod reconcile;
 mod reset;
 mod session;

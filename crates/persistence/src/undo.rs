@@ -10,7 +10,7 @@ use demo_reset_domain::{
     choose_archive,
 };
 use diesel::QueryableByName;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::archive::{NewArchive, StoredArchive, archive_insert, archive_list, archive_mark_restored};
 use crate::binding::{GuardedSession, guard};
@@ -20,6 +20,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
+use crate::sqlite::ddl;
 
 /// What an undo is asked to do.
 pub(crate) struct UndoRequest {
@@ -106,7 +107,7 @@ fn merge(
         (layers.archived, layers.live)
     };
     for table in tables {
-        link.execute(layers.move_changes(table, from, to, ""))?;
+        layers.move_changes(link, table, from, to, "")?;
     }
     let side_counts = layer_counts(link, layers.side)?;
     let side = if side_counts.is_empty() {
@@ -160,6 +161,12 @@ struct KeyRow {
     record_key: Option<String>,
 }
 
+#[derive(QueryableByName)]
+struct MovedRow {
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
 fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
     parts.into_iter().collect::<Vec<_>>().join(separator)
 }
@@ -198,8 +205,7 @@ impl Merge<'_> {
         let mut moved = 0;
         for table in self.tables {
             for clash in self.archived_clashes(table) {
-                moved +=
-                    link.execute(self.move_changes(table, self.archived, self.side, &clash.condition))?;
+                moved += self.move_changes(link, table, self.archived, self.side, &clash.condition)?;
             }
         }
         Ok(moved)
@@ -210,23 +216,52 @@ impl Merge<'_> {
         let mut moved = 0;
         for table in self.tables {
             for condition in self.live_obstacles(table) {
-                moved += link.execute(self.move_changes(table, self.live, self.side, &condition))?;
+                moved += self.move_changes(link, table, self.live, self.side, &condition)?;
             }
         }
         Ok(moved)
     }
 
-    /// Moves the changes of `from` that meet `condition` (all where it is empty) to the layer `to`.
-    fn move_changes(&self, table: &TableSpec, from: LayerId, to: LayerId, condition: &str) -> Sql {
+    /// Moves the changes of `from` that meet `condition` (all where it is empty) to the layer `to`; how many.
+    fn move_changes(
+        &self,
+        link: &mut Link<'_>,
+        table: &TableSpec,
+        from: LayerId,
+        to: LayerId,
+        condition: &str,
+    ) -> Result<usize> {
         let and = if condition.is_empty() { String::new() } else { format!(" and {condition}") };
-        let mut sql = Sql::default();
-        sql.push(&format!(
+        let update = format!(
             "update {} as x set demo_layer = {} where x.demo_layer = {}{and}",
             self.dialect.change_table(&table.name),
             to.0,
             from.0
+        );
+        let mut sql = Sql::default();
+        if self.dialect == Dialect::Sqlite {
+            sql.push(&update);
+            return link.execute(sql);
+        }
+        // On PostgreSQL the counts of both layers change once, not row by row.
+        let name = ddl::literal(&table.name);
+        sql.push(&format!(
+            "with moved as ({update} returning x.demo_kind), n as (select count(*) as total, \
+             count(*) filter (where demo_kind = 'created') as created, \
+             count(*) filter (where demo_kind = 'edited') as edited, \
+             count(*) filter (where demo_kind = 'deleted') as deleted from moved), \
+             gone as (update demo_layer_counts c set created = c.created - n.created, edited = c.edited - n.edited, \
+             deleted = c.deleted - n.deleted from n where c.layer = {from} and c.table_name = {name}), \
+             come as (insert into demo_layer_counts as c (layer, table_name, created, edited, deleted) \
+             select {to}, {name}, n.created, n.edited, n.deleted from n where n.total > 0 \
+             on conflict (layer, table_name) do update set created = c.created + excluded.created, \
+             edited = c.edited + excluded.edited, deleted = c.deleted + excluded.deleted) \
+             select total from n",
+            from = from.0,
+            to = to.0
         ));
-        sql
+        let moved: Option<MovedRow> = link.first(sql)?;
+        Ok(moved.map_or(0, |row| usize::try_from(row.total).unwrap_or(usize::MAX)))
     }
 
     /// Why an archived change `x` of `table` could not come back.

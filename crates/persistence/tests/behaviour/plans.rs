@@ -5,7 +5,7 @@ use demo_reset_persistence::Error;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Backend, Fixture};
 
 #[derive(QueryableByName)]
 struct Step {
@@ -15,7 +15,7 @@ struct Step {
 
 /// The plan of a query as a session runs it.
 fn plan(sql: &str) -> Vec<String> {
-    let fixture = Fixture::library();
+    let fixture = Fixture::library(Backend::Sqlite);
     let session = fixture.session("ann");
     session.write("update books set price = 1 where isbn = '1'").unwrap();
     let explain = diesel::sql_query(format!("explain query plan {sql}"));
