@@ -1,9 +1,7 @@
 //! Versions of records and lists: `ETag`, `If-None-Match`, `If-Match`.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{ETag, EntityTag, Header, IfMatch, IfNoneMatch};
-
-use crate::error::{ApiError, Invalid};
+use actix_web::http::header::{ETag, EntityTag, Header, IF_MATCH, IfMatch, IfNoneMatch};
 
 /// The header for a version.
 pub(crate) fn header(version: &str) -> ETag {
@@ -20,16 +18,17 @@ pub(crate) fn is_known(request: &HttpRequest, version: &str) -> bool {
 }
 
 /// The versions in which the caller wants to write a record; none where any will do.
-pub(crate) fn expected(request: &HttpRequest) -> Result<Option<Vec<String>>, ApiError> {
-    if !request.headers().contains_key(actix_web::http::header::IF_MATCH) {
-        return Ok(None);
+pub(crate) fn expected(request: &HttpRequest) -> Option<Vec<String>> {
+    if !request.headers().contains_key(IF_MATCH) {
+        return None;
     }
     match IfMatch::parse(request) {
-        Ok(IfMatch::Any) => Ok(None),
+        Ok(IfMatch::Any) => None,
         // A weak tag never matches here: it does not promise the same bytes.
         Ok(IfMatch::Items(tags)) => {
-            Ok(Some(tags.into_iter().filter(|tag| !tag.weak).map(|tag| tag.tag().to_owned()).collect()))
+            Some(tags.into_iter().filter(|tag| !tag.weak).map(|tag| tag.tag().to_owned()).collect())
         }
-        Err(_) => Err(Invalid::one("If-Match", "expected * or a list of entity tags in quotes").into()),
+        // What cannot be read names no version.
+        Err(_) => Some(Vec::new()),
     }
 }
