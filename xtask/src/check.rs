@@ -4,7 +4,7 @@ use crate::run::{self, Failure};
 
 /// Everything, even after a failure, so that one run names all that is wrong.
 pub(crate) fn check() -> Result<(), Failure> {
-    let mut commands = vec![
+    let mut commands = [
         run::cargo(["fmt", "--all", "--check"]),
         run::cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
         run::cargo(["doc", "--workspace", "--no-deps", "--document-private-items"]),

@@ -12,12 +12,20 @@ struct Tool {
     install: &'static str,
 }
 
-const TOOLS: &[Tool] = &[Tool {
-    program: "sqlite3",
-    arguments: &["--version"],
-    tests: "another program's write to the base file is refused",
-    install: "apt-get install sqlite3 (Debian), brew install sqlite (macOS)",
-}];
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "sqlite3",
+        arguments: &["--version"],
+        tests: "another program's write to the base file is refused",
+        install: "apt-get install sqlite3 (Debian), brew install sqlite (macOS)",
+    },
+    Tool {
+        program: "curl",
+        arguments: &["--version"],
+        tests: "the walkthrough of the README",
+        install: "apt-get install curl (Debian), brew install curl (macOS)",
+    },
+];
 
 /// Runs every test of the workspace, then says what this machine could not run. In CI nothing may be missing.
 pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! The rules of the workspace: which crate may touch what (the table in `docs/architecture.md`), where
 //! dependencies are declared, and what the sources of a crate must not hold.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
