@@ -98,7 +98,7 @@ pub(crate) fn is_seeded(url: &DatabaseUrl) -> Result<bool> {
 /// Brings the database up to this version; a missing one is made, empty.
 pub(crate) fn migrate(url: &DatabaseUrl) -> Result<()> {
     if !is_seeded(url)? && base_state(url)? == BaseState::Missing {
-        load_base(url, edge::new_base_id(), |conn| Ok::<_, LoadError>(dataset::migrate(conn)?))
+        load_base(url, edge::new_base_id(), edge::now(), |conn| Ok::<_, LoadError>(dataset::migrate(conn)?))
             .map_err(LoadError::cause)?;
     }
     attach(url)?;
@@ -128,7 +128,7 @@ impl LoadError {
 pub(crate) fn load(url: &DatabaseUrl, options: DatasetOptions) -> Result<()> {
     let mut progress = Progress::start();
     let mut rows = 0;
-    load_base(url, edge::new_base_id(), |conn| {
+    load_base(url, edge::new_base_id(), edge::now(), |conn| {
         dataset::migrate(conn)?;
         rows = dataset::load(conn, options, &mut |done| progress.set(done.rows, done.expected))?.rows();
         Ok::<_, LoadError>(())

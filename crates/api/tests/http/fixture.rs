@@ -139,7 +139,7 @@ pub fn database(now: DateTime<Utc>) -> (Database, tempfile::TempDir) {
         conn.batch_execute(ROWS)?;
         Ok::<_, Error>(())
     };
-    load_base(&url, Uuid::from_u128(1), load).unwrap();
+    load_base(&url, Uuid::from_u128(1), now, load).unwrap();
     let attach = AttachOptions { tables: None, tracking_columns: true };
     let database = Database::open(&url, OpenOptions { attach, ..Default::default() }, now).unwrap();
     (database, folder)
