@@ -4,7 +4,9 @@
 //! `now` and new ids are parameters: the engine reads no clock and makes no id of its own.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, ChangeCounts, OnConflict, Retention, SessionId, UserKey};
+use demo_reset_domain::{
+    Archive, ArchiveId, ChangeCounts, ChangeKind, OnConflict, Retention, SessionId, UserKey,
+};
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,15 +14,15 @@ use std::time::Duration;
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached};
 use crate::binding::{self, Mode, bound, in_transaction};
-use crate::cleanup;
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::reset::reset;
 use crate::session;
 use crate::sqlite;
-use crate::undo::{UndoRequest, undo};
+use crate::undo::{RecordsReset, UndoRequest, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
+use crate::{changes, cleanup};
 use crate::{migrate, postgres};
 
 /// A session as stored.
@@ -43,6 +45,67 @@ pub struct ResetReport {
     pub archive: Option<Archive>,
     /// Whether the base is sealed, and has not been opened since its manifest was taken.
     pub base_is_sealed: bool,
+}
+
+/// A record to reset on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordKey {
+    /// Its table.
+    pub table: String,
+    /// Its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+}
+
+/// One change of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The base record under it; none for a created one.
+    pub base: Option<serde_json::Value>,
+    /// The record as the session sees it; none for a deleted one.
+    pub current: Option<serde_json::Value>,
+    /// Where the next page begins if this is the last one of a page.
+    pub position: ChangePosition,
+}
+
+impl Change {
+    /// The fields that differ from the base, each with its base and its current value.
+    pub fn differences(&self) -> Vec<(String, serde_json::Value, serde_json::Value)> {
+        changes::differences(self.base.as_ref(), self.current.as_ref())
+    }
+}
+
+/// A place in a list of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePosition {
+    /// The time of the last change seen.
+    pub changed_at: DateTime<Utc>,
+    /// Its table.
+    pub table: String,
+    /// Its key as a JSON array.
+    pub key: String,
+}
+
+/// One record of an archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchivedChange {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The whole record; for a deleted one as it was before.
+    pub snapshot: serde_json::Value,
 }
 
 /// What an undo did.
@@ -449,6 +512,59 @@ impl Database {
         self.transaction(|conn| {
             let (epoch, attached) = self.attached(conn)?;
             undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
+        })
+    }
+
+    /// Resets some records only, with the changes that depend on them: what was created under a created record goes
+    /// with it, what was deleted along with a deleted record comes back with it. Archived and undoable like any
+    /// reset; nothing is archived where none of the records is changed.
+    ///
+    /// # Errors
+    /// [`Error::UndoConflict`] where a base value that would come back clashes with another change,
+    /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
+    pub fn reset_records(
+        &self,
+        session: SessionId,
+        records: &[RecordKey],
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let retention = self.inner.options.retention;
+        self.transaction(|conn| {
+            let (epoch, attached) = self.attached(conn)?;
+            let request = RecordsReset { session, records, new_id, epoch, now };
+            let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
+            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+            Ok(ResetReport { archive, base_is_sealed })
+        })
+    }
+
+    /// What `session` has changed, newest first, from `after` on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database.
+    pub fn changes(
+        &self,
+        session: SessionId,
+        after: Option<&ChangePosition>,
+        limit: u32,
+    ) -> Result<Vec<Change>> {
+        self.with_connection(Mode::Read, |conn| {
+            in_transaction(conn, Mode::Read, |conn| {
+                let (_, attached) = self.attached(conn)?;
+                let layer = session::session_live_layer(&mut conn.link(), session)?;
+                changes::change_list(&mut conn.link(), &attached.tables, layer, after, i64::from(limit))
+            })
+        })
+    }
+
+    /// All records of an archive of `session`, with complete snapshots; none where the archive was restored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn archived_changes(&self, session: SessionId, archive: ArchiveId) -> Result<Vec<ArchivedChange>> {
+        self.with_connection(Mode::Read, |conn| {
+            changes::archived_change_list(&mut conn.link(), session, archive)
         })
     }
 

@@ -70,4 +70,22 @@ impl Dialect {
             Self::Postgres => "ctid",
         }
     }
+
+    /// A record of a change table as a JSON document, without the control columns.
+    pub(crate) fn snapshot_of_change(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => {
+                format!("to_jsonb({alias}) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[]")
+            }
+        }
+    }
+
+    /// A record of a base table as a JSON document.
+    pub(crate) fn snapshot_of_base(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => format!("to_jsonb({alias})"),
+        }
+    }
 }

@@ -15,12 +15,13 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use crate::archive::{NewArchive, StoredArchive, archive_insert, archive_list, archive_mark_restored};
 use crate::binding::{GuardedSession, guard};
 use crate::connection::{Link, Sql};
-use crate::database::UndoReport;
+use crate::database::{RecordKey, UndoReport};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
 use crate::sqlite::ddl;
+use crate::types::DbTime;
 
 /// What an undo is asked to do.
 pub(crate) struct UndoRequest {
@@ -139,6 +140,64 @@ fn merge(
     Ok((restored, side))
 }
 
+/// A reset of some records.
+pub(crate) struct RecordsReset<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) records: &'a [RecordKey],
+    pub(crate) new_id: ArchiveId,
+    pub(crate) epoch: i64,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Retires the changes of some records, with those that depend on them. Runs in a writing transaction.
+pub(crate) fn reset_records(
+    link: &mut Link<'_>,
+    tables: &[TableSpec],
+    request: &RecordsReset<'_>,
+    retention: Retention,
+) -> Result<Option<Archive>> {
+    let guarded = guard(link, request.session)?;
+    let layers = Merge {
+        tables,
+        dialect: link.dialect(),
+        // No layer has this number: there is only the live one to look at.
+        archived: LayerId(-1),
+        live: guarded.live_layer(),
+        side: guarded.fresh_layer(1),
+    };
+    for record in request.records {
+        if let Some(table) = tables.iter().find(|table| table.name == record.table) {
+            layers.set_record_aside(link, table, &record.key)?;
+        }
+    }
+    while layers.set_dependents_aside(link)? > 0 {}
+    let clashes = layers.live_clashes(link)?;
+    if !clashes.is_empty() {
+        return Err(Error::UndoConflict(clashes));
+    }
+    let counts = layer_counts(link, layers.side)?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    let archived_at = DbTime::new(request.now).get();
+    let expires_at = DbTime::new(retention.expires_at(request.now)).get();
+    let new = NewArchive {
+        id: request.new_id,
+        layer: layers.side,
+        epoch: request.epoch,
+        archived_at,
+        expires_at,
+        counts: &counts,
+    };
+    archive_insert(link, request.session, &guarded, &new)?;
+    link.execute(Sql::new(
+        "update demo_user_sessions set layers_used = layers_used + 1, archives_made = archives_made + 1 \
+         where number = ?",
+        [guarded.number.into()],
+    ))?;
+    Ok(Some(Archive { id: request.new_id, archived_at, expires_at, restored_at: None, counts }))
+}
+
 /// The layers of a merge, and the SQL that compares and moves them.
 struct Merge<'a> {
     tables: &'a [TableSpec],
@@ -177,20 +236,7 @@ impl Merge<'_> {
         let mut conflicts = Vec::new();
         for table in self.tables {
             for clash in self.archived_clashes(table) {
-                let mut select = Sql::default();
-                select.push(&format!(
-                    "select {} as record_key from {} as x where x.demo_layer = {} and {}",
-                    self.dialect.key_as_json_text(table, "x"),
-                    self.dialect.change_table(&table.name),
-                    self.archived.0,
-                    clash.condition
-                ));
-                let rows: Vec<KeyRow> = link.load(select)?;
-                conflicts.extend(rows.into_iter().map(|row| Conflict {
-                    table: table.name.clone(),
-                    key: key_from_json(row.record_key.as_deref()),
-                    reason: clash.reason,
-                }));
+                conflicts.extend(self.find(link, table, self.archived, clash.reason, &clash.condition)?);
             }
         }
         // One line per record: the first reason found explains it.
@@ -220,6 +266,84 @@ impl Merge<'_> {
             }
         }
         Ok(moved)
+    }
+
+    /// Moves the change to one record to the side.
+    fn set_record_aside(&self, link: &mut Link<'_>, table: &TableSpec, key: &[String]) -> Result<usize> {
+        let columns: Vec<String> =
+            table.key_columns().map(|column| self.dialect.quote(&column.name)).collect();
+        if columns.len() != key.len() {
+            return Ok(0);
+        }
+        let equal = columns
+            .iter()
+            .zip(key)
+            .map(|(column, value)| format!("cast(x.{column} as text) = {}", ddl::literal(value)));
+        self.move_changes(link, table, self.live, self.side, &join(equal, " and "))
+    }
+
+    /// Moves to the side what depends on changes that are there: children left without a parent, and children that
+    /// were deleted along with a record that comes back. How many moved.
+    fn set_dependents_aside(&self, link: &mut Link<'_>) -> Result<usize> {
+        let mut moved = 0;
+        for table in self.tables {
+            let mut conditions = self.orphaned(table);
+            for key in &table.foreign_keys {
+                let Some(parent) = self.tables.iter().find(|other| other.name == key.parent) else {
+                    continue;
+                };
+                let refers = key.parent_columns.iter().zip(&key.columns).map(|(p, &c)| {
+                    format!("y.{} = x.{}", self.dialect.quote(p), self.dialect.quote(&table.columns[c].name))
+                });
+                conditions.push(format!(
+                    "x.demo_kind = 'deleted' and exists (select 1 from {} as y where y.demo_layer = {} \
+                     and y.demo_kind = 'deleted' and {})",
+                    self.dialect.change_table(&parent.name),
+                    self.side.0,
+                    join(refers, " and ")
+                ));
+            }
+            for condition in conditions {
+                moved += self.move_changes(link, table, self.live, self.side, &condition)?;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Live rows whose unique values a base row has that comes back.
+    fn live_clashes(&self, link: &mut Link<'_>) -> Result<Vec<Conflict>> {
+        let mut clashes = Vec::new();
+        for table in self.tables {
+            for condition in self.unique_conditions(table, self.archived) {
+                clashes.extend(self.find(link, table, self.live, ConflictReason::UniqueClash, &condition)?);
+            }
+        }
+        Ok(clashes)
+    }
+
+    /// The changes of `layer` that meet `condition`, as conflicts.
+    fn find(
+        &self,
+        link: &mut Link<'_>,
+        table: &TableSpec,
+        layer: LayerId,
+        reason: ConflictReason,
+        condition: &str,
+    ) -> Result<Vec<Conflict>> {
+        let mut select = Sql::default();
+        select.push(&format!(
+            "select {} as record_key from {} as x where x.demo_layer = {} and {condition}",
+            self.dialect.key_as_json_text(table, "x"),
+            self.dialect.change_table(&table.name),
+            layer.0,
+        ));
+        let rows: Vec<KeyRow> = link.load(select)?;
+        let conflict = |row: KeyRow| Conflict {
+            table: table.name.clone(),
+            key: key_from_json(row.record_key.as_deref()),
+            reason,
+        };
+        Ok(rows.into_iter().map(conflict).collect())
     }
 
     /// Moves the changes of `from` that meet `condition` (all where it is empty) to the layer `to`; how many.

@@ -415,7 +415,7 @@ fn run(backend: Backend, seed: u64, steps: usize) {
     }
 }
 
-/// `DEMO_RESET_HISTORIES` sets how many histories are run, `DEMO_RESET_SEED` the first seed.
+// `DEMO_RESET_HISTORIES` sets how many histories are run, `DEMO_RESET_SEED` the first seed.
 on_each_database! {
     fn histories_of_several_sessions_agree_with_the_model(backend) {
         let number = |name: &str, default: u64| {

@@ -1,8 +1,9 @@
 //! I3, I4 and I5: reset and undo are atomic, exact, and possible for exactly as long as promised.
 
 use chrono::Duration;
-use demo_reset_domain::{ConflictReason, OnConflict, UndoRefusal};
-use demo_reset_persistence::{ConstraintKind, Error};
+use demo_reset_domain::{ArchiveId, ChangeKind, ConflictReason, OnConflict, UndoRefusal};
+use demo_reset_persistence::{ConstraintKind, Error, RecordKey};
+use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, Session, now, on_each_database};
 
@@ -288,3 +289,72 @@ on_each_database! { fn archived_changes_are_complete_snapshots(backend) {
             "price": 0.30000000000000004, "cover": null, "title_length": 3})
     );
 }}
+
+on_each_database! {
+    fn changes_are_listed_newest_first_with_what_differs_from_the_base(backend) {
+        let fixture = Fixture::library(backend);
+        let session = changed(&fixture);
+        let all = fixture.database.changes(session.id, None, 100).unwrap();
+        assert_eq!(all.len(), 12);
+        let edited = all.iter().find(|change| change.table == "books" && change.key == ["2"]).unwrap();
+        assert_eq!(edited.kind, ChangeKind::Edited);
+        let differences = edited.differences();
+        assert_eq!(differences, [("price".to_owned(), serde_json::json!(2.5), serde_json::json!(0.30000000000000004))]);
+        let deleted = all.iter().find(|change| change.table == "books" && change.key == ["1"]).unwrap();
+        assert_eq!((deleted.kind, deleted.current.is_none()), (ChangeKind::Deleted, true));
+        let created = all.iter().find(|change| change.table == "books" && change.key == ["9"]).unwrap();
+        assert_eq!((created.kind, created.base.is_none()), (ChangeKind::Created, true));
+        let mut paged = Vec::new();
+        while paged.len() < 12 {
+            let after = paged.last().map(|change: &demo_reset_persistence::Change| change.position.clone());
+            let page = fixture.database.changes(session.id, after.as_ref(), 5).unwrap();
+            assert!(!page.is_empty());
+            paged.extend(page);
+        }
+        assert_eq!(paged, all);
+        let archive = session.reset().archive.unwrap();
+        assert_eq!(fixture.database.archived_changes(session.id, archive.id).unwrap().len(), 12);
+        assert_eq!(fixture.database.changes(session.id, None, 100).unwrap(), []);
+    }
+}
+
+on_each_database! {
+    fn some_records_are_reset_with_what_depends_on_them(backend) {
+        let fixture = Fixture::library(backend);
+        let session = changed(&fixture);
+        let before = session.world();
+        let record = |table: &str, key: &str| RecordKey { table: table.to_owned(), key: vec![key.to_owned()] };
+        let reset = |records: &[RecordKey]| {
+            fixture.database.reset_records(session.id, records, ArchiveId(Uuid::new_v4()), now())
+        };
+        assert_eq!(reset(&[record("books", "3"), record("nothing", "1")]).unwrap().archive, None);
+        // A deleted book comes back with its reviews; a created author takes the book along that needs it.
+        let archive = reset(&[record("books", "1"), record("authors", "4")]).unwrap().archive.unwrap();
+        assert_eq!(archive.counts.table("books").total(), 2);
+        assert_eq!(archive.counts.table("reviews").total(), 3);
+        assert_eq!(session.value("select count(*) from reviews where isbn = '1'"), "2");
+        assert_eq!(session.value("select count(*) from books where isbn = '9'"), "0");
+        assert_eq!(session.value("select price from books where isbn = '2'"), "0.30000000000000004");
+        session.undo().unwrap();
+        assert_eq!(session.world(), before);
+    }
+}
+
+on_each_database! {
+    fn a_record_is_not_reset_where_its_base_value_is_taken_now(backend) {
+        let fixture = Fixture::library(backend);
+        let session = fixture.session("ann");
+        session
+            .write(
+                "update publishers set name = 'Ex' where code = 'ace';
+                 insert into publishers (code, name) values ('new', 'Ace');",
+            )
+            .unwrap();
+        let before = session.world();
+        let record = RecordKey { table: "publishers".to_owned(), key: vec!["ace".to_owned()] };
+        let result = fixture.database.reset_records(session.id, &[record], ArchiveId(Uuid::new_v4()), now());
+        let Err(Error::UndoConflict(found)) = result else { panic!("{result:?}") };
+        assert_eq!((found[0].table.as_str(), found[0].key.as_slice()), ("publishers", ["new".to_owned()].as_slice()));
+        assert_eq!(session.world(), before);
+    }
+}
