@@ -98,7 +98,6 @@ pub(crate) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>,
 }
 
 /// An id in the path.
-#[cfg(feature = "bundled-demo")]
 pub(crate) fn path_id(request: &HttpRequest, name: &'static str) -> Result<Uuid, ApiError> {
     let text = request.match_info().get(name).unwrap_or_default();
     parse_id(text).ok_or_else(|| ApiError::MalformedId { found: text.chars().take(64).collect() })

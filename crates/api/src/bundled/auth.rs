@@ -51,6 +51,10 @@ impl SessionUser for CurrentUser {
     fn session_key(&self) -> Result<UserKey, ApiError> {
         Ok(compliance::session_key(self.organization_id, self.id)?)
     }
+
+    fn is_administrator(&self) -> bool {
+        self.role == compliance::ADMIN_ROLE
+    }
 }
 
 fn authenticate(request: &HttpRequest) -> Result<CurrentUser, ApiError> {

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
@@ -13,7 +14,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, init_service};
 use chrono::{DateTime, Duration, Utc};
-use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, set_demo_password};
+use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, hash_password};
 use demo_reset_persistence::{
     AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base,
 };
@@ -130,18 +131,35 @@ pub fn no_limits() -> SignInLimits {
     }
 }
 
+/// The base and the hash of the password, made once: both take long in a debug build.
+fn template() -> &'static (Vec<u8>, String) {
+    static TEMPLATE: OnceLock<(Vec<u8>, String)> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("demo.db");
+        let load = |conn: &mut AnyConnection| {
+            conn.batch_execute(TABLES)?;
+            conn.batch_execute(ROWS)?;
+            Ok::<_, Error>(())
+        };
+        load_base(&url(&base), Uuid::from_u128(1), load).unwrap();
+        (std::fs::read(base).unwrap(), hash_password(PASSWORD, &[7; 16]).unwrap())
+    })
+}
+
+fn url(base: &Path) -> DatabaseUrl {
+    format!("sqlite://{}", base.display()).parse().unwrap()
+}
+
 /// A loaded database, in a folder that is removed at the end.
 pub fn database(now: DateTime<Utc>) -> (Database, tempfile::TempDir) {
+    let (template, password_hash) = template();
     let folder = tempfile::tempdir().unwrap();
-    let url: DatabaseUrl = format!("sqlite://{}", folder.path().join("demo.db").display()).parse().unwrap();
-    let load = |conn: &mut AnyConnection| {
-        conn.batch_execute(TABLES)?;
-        conn.batch_execute(ROWS)?;
-        Ok::<_, Error>(())
-    };
-    load_base(&url, Uuid::from_u128(1), now, load).unwrap();
+    let base = folder.path().join("demo.db");
+    std::fs::write(&base, template).unwrap();
     let attach = AttachOptions { tables: None, tracking_columns: true };
-    let database = Database::open(&url, OpenOptions { attach, ..Default::default() }, now).unwrap();
+    let database = Database::open(&url(&base), OpenOptions { attach, ..Default::default() }, now).unwrap();
+    database.secret_replace("demo_password_hash", password_hash).unwrap();
     (database, folder)
 }
 
@@ -153,7 +171,6 @@ impl Server {
     pub async fn with(config: ServerConfig) -> Self {
         let now: DateTime<Utc> = "2026-02-02T09:00:00.123456Z".parse().unwrap();
         let (database, folder) = database(now);
-        set_demo_password(&database, PASSWORD).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(now.timestamp_micros())));
         let engine = Engine::with(database.clone(), clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();

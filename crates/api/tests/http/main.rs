@@ -1,6 +1,7 @@
 //! The HTTP API as its callers see it: one binary, one file per group of routes.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod administrators;
 mod cases;
 mod children;
 mod conditional;

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use actix_web::test::TestRequest;
 use chrono::Duration;
-use demo_reset_api::{ServerConfig, SignInLimits};
+use demo_reset_api::{ServerConfig, SignInLimits, set_demo_password, set_first_demo_password};
 use serde_json::json;
 
 use crate::fixture::{ANN, PASSWORD, Server};
@@ -90,4 +90,14 @@ async fn sign_in_attempts_are_limited_for_each_account() {
     assert_eq!(refused.problem(429), "too_many_requests");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     server.login("ben@acme.example", PASSWORD).await.expect(200);
+}
+
+#[actix_web::test]
+async fn the_first_password_stays_until_another_is_set() {
+    let server = Server::start().await;
+    assert!(!set_first_demo_password(&server.database, "other").unwrap());
+    server.login(ANN, "other").await.problem(401);
+    set_demo_password(&server.database, "other").unwrap();
+    server.login(ANN, "other").await.expect(200);
+    server.login(ANN, PASSWORD).await.problem(401);
 }

@@ -34,22 +34,26 @@
 //! # }
 //! ```
 
+mod admin;
+mod names;
+
 use std::time::Instant;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use demo_reset_domain::{
-    Archive, ArchiveId, CONFIRMATION_TOKEN, ChangeCounts, Conflict, DEFAULT_UNDO_WINDOW, OnConflict,
-    SessionId, UserKey, confirm,
+    Archive, ArchiveId, CONFIRMATION_TOKEN, DEFAULT_UNDO_WINDOW, OnConflict, SessionId, UserKey, confirm,
 };
 use demo_reset_persistence::types::DbTime;
 use demo_reset_persistence::{Error as EngineError, Session};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::body::{Body, archive_id, refuse_parameters, refuse_unknown};
 use crate::engine::Engine;
 use crate::error::{ApiError, Invalid};
 use crate::routing::Endpoint;
+
+pub use names::{EntityName, EntityNames};
 
 /// An extractor that tells whose session a request is for.
 pub trait SessionUser: FromRequest + 'static {
@@ -58,83 +62,12 @@ pub trait SessionUser: FromRequest + 'static {
     /// # Errors
     /// Where there is nobody to name.
     fn session_key(&self) -> Result<UserKey, ApiError>;
-}
 
-/// What one table is called in answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntityName {
-    /// The table.
-    pub table: &'static str,
-    /// One of its rows.
-    pub singular: &'static str,
-    /// Many of its rows.
-    pub plural: &'static str,
-    /// Whether it is a trail of the other changes: then it counts as no change of its own.
-    pub is_trail: bool,
-}
-
-/// What tables are called in answers, and in which order they are listed.
-#[derive(Debug, Clone, Default)]
-pub struct EntityNames {
-    named: Vec<EntityName>,
-}
-
-impl EntityNames {
-    /// Every table under its own name; tables without changes are left out.
-    pub fn of_tables() -> Self {
-        Self::default()
+    /// Whether the user may see and reset the sessions of the whole organization. Nobody may, unless the host
+    /// says so.
+    fn is_administrator(&self) -> bool {
+        false
     }
-
-    /// These tables under these names, and no others; each is listed even without changes.
-    pub fn named(named: Vec<EntityName>) -> Self {
-        Self { named }
-    }
-
-    fn counts(&self, counts: &ChangeCounts, with_trail: bool) -> Map<String, Value> {
-        if self.named.is_empty() {
-            return counts.iter().map(|(table, kinds)| (table.to_owned(), kinds.total().into())).collect();
-        }
-        let listed = self.named.iter().filter(|name| with_trail || !name.is_trail);
-        listed.map(|name| (name.plural.to_owned(), counts.table(name.table).total().into())).collect()
-    }
-
-    fn total(&self, counts: &ChangeCounts) -> u64 {
-        let trail = self.named.iter().filter(|name| name.is_trail);
-        counts.total() - trail.map(|name| counts.table(name.table).total()).sum::<u64>()
-    }
-
-    /// `baseCases`, `userCases`, … for the tables that the base is known by.
-    fn verification_counts(&self, base: &[(String, u64)], user: &ChangeCounts) -> Value {
-        let rows_of = |table: &str| base.iter().find(|(name, _)| name == table).map_or(0, |(_, rows)| *rows);
-        let mut counts = Map::new();
-        if self.named.is_empty() {
-            let base: Map<String, Value> =
-                base.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
-            counts.insert("base".to_owned(), base.into());
-            counts.insert("user".to_owned(), self.counts(user, true).into());
-        }
-        for name in self.named.iter().filter(|name| !name.is_trail) {
-            let capital = capitalized(name.plural);
-            counts.insert(format!("base{capital}"), rows_of(name.table).into());
-            counts.insert(format!("user{capital}"), user.table(name.table).total().into());
-        }
-        counts.into()
-    }
-
-    fn conflict(&self, conflict: &Conflict) -> Value {
-        let name = self.named.iter().find(|name| name.table == conflict.table);
-        let (entity_type, entity_id) = match name {
-            // Named tables lead with the organization; the id is the last column of their key.
-            Some(name) => (name.singular, conflict.key.last().cloned().unwrap_or_default()),
-            None => (conflict.table.as_str(), conflict.key.join("/")),
-        };
-        json!({ "entityType": entity_type, "entityId": entity_id, "reason": conflict.reason.as_str() })
-    }
-}
-
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 /// What the demo scope works with.
@@ -161,7 +94,8 @@ pub fn configure<U: SessionUser>(state: web::Data<DemoState>) -> impl FnOnce(&mu
                 .service(Endpoint::at("/reset").post(reset::<U>))
                 .service(Endpoint::at("/undo").post(undo::<U>))
                 .service(Endpoint::at("/verify").get(verify::<U>))
-                .service(Endpoint::at("/archives").get(archives::<U>)),
+                .service(Endpoint::at("/archives").get(archives::<U>))
+                .configure(admin::configure::<U>),
         );
     }
 }
@@ -234,20 +168,33 @@ async fn preview<U: SessionUser>(
     })))
 }
 
-async fn reset<U: SessionUser>(user: U, state: State, body: Body) -> Result<HttpResponse, ApiError> {
+/// Refuses a body that does not confirm a reset.
+fn check_confirmation(body: &Body) -> Result<(), ApiError> {
     let body = body.object();
     // Whatever is wrong with the body, it does not confirm.
     let token = body.as_ref().ok().and_then(|body| body.get("confirmationToken")).and_then(Value::as_str);
     confirm(token)?;
-    refuse_unknown(&body?, &["confirmationToken"])?;
+    refuse_unknown(&body?, &["confirmationToken"])
+}
+
+async fn reset<U: SessionUser>(user: U, state: State, body: Body) -> Result<HttpResponse, ApiError> {
+    check_confirmation(&body)?;
     let key = user.session_key()?;
+    reset_session(&state, move |engine| Ok(session_of(engine, &key)?.id)).await
+}
+
+/// Resets the session that `find` finds.
+async fn reset_session(
+    state: &DemoState,
+    find: impl FnOnce(&Engine) -> Result<SessionId, ApiError> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
     let done = state.engine.blocking(move |engine| {
-        let session = session_of(engine, &key)?;
+        let session = find(engine)?;
         let started = Instant::now();
-        let report = engine.database().reset(session.id, ArchiveId(engine.new_id()), engine.now())?;
+        let report = engine.database().reset(session, ArchiveId(engine.new_id()), engine.now())?;
         let duration = started.elapsed();
-        let left = engine.database().change_counts(session.id)?;
-        Ok::<_, EngineError>((report, duration, left, base_rows(engine)?))
+        let left = engine.database().change_counts(session)?;
+        Ok::<_, ApiError>((report, duration, left, base_rows(engine)?))
     });
     let (report, duration, left, base) = done.await?;
     let archived = report.archive.as_ref().map(|archive| archive.counts.clone()).unwrap_or_default();
