@@ -203,7 +203,7 @@ impl<'a> Planner<'a> {
             follow_ups: BTreeMap::new(),
             even: evens,
         };
-        planner.per_week = planner.cases_per_week(u64::from(organization.cases) * u64::from(scale));
+        planner.per_week = planner.cases_per_week(u64::from(organization.cases) * u64::from(scale) * 101 / 100 + 1);
         planner.plan_specials(scale);
         planner
     }
@@ -284,16 +284,16 @@ impl<'a> Planner<'a> {
                 let ordinal = self.edge_ordinal(edge, &mut rng);
                 self.specials.insert(ordinal, (Special::Edge(edge), 0));
             }
+            let [low, high] = patterns.hotspot_cases;
             for _ in 0..patterns.hotspot_managers * scale {
-                let Some(manager) = managers.next() else { break };
-                let [low, high] = patterns.hotspot_cases;
-                hotspots.insert(manager, rng.between(low.into(), high.into()) as u64);
+                let Some(manager) = managers.find(|&one| self.old_hands(one).len() >= high as usize) else { break };
+                hotspots.insert(manager, rng.between(low.into(), high.into()) as usize);
             }
+
             for (index, &people) in patterns.repeat_subjects.iter().enumerate() {
                 for _ in 0..people * scale {
                     let Some(manager) = managers.next() else { break };
-                    let member = self.directory.team(manager).find(|&one| !self.directory.is_new(one));
-                    let Some(member) = member else { continue };
+                    let Some(&member) = self.old_hands(manager).first() else { continue };
                     repeaters.push((member, index as u32 + 2));
                     hotspots.insert(manager, 0);
                 }
@@ -375,39 +375,61 @@ impl<'a> Planner<'a> {
         real.map(|date| self.calendar.planned(date.and_time(chrono::NaiveTime::MIN)).date())
     }
 
+    /// The members of a team who were there before the three years began.
+    fn old_hands(&self, manager: u32) -> Vec<u32> {
+        self.directory.team(manager).filter(|&member| !self.directory.is_new(member)).collect()
+    }
+
     /// Who is accused in the ordinary cases: nobody twice, and few or none on each team, but for the hotspots.
-    fn draw_tickets(&self, rng: &mut Rng, hotspots: &BTreeMap<u32, u64>, cases: u64) -> Vec<u32> {
+    fn draw_tickets(&self, rng: &mut Rng, hotspots: &BTreeMap<u32, usize>, cases: u64) -> Vec<u32> {
         let managers: Vec<u32> = self.directory.managers().collect();
-        let hot: u64 = hotspots.values().sum();
-        let others = managers.len().saturating_sub(hotspots.len()).max(1) as u64;
-        let wanted = cases.saturating_sub(hot);
+        let others = managers.len().saturating_sub(hotspots.len()).max(1);
+        let mut hot = Vec::new();
+        for (&manager, &count) in hotspots {
+            let mut team = self.old_hands(manager);
+            rng.shuffle(&mut team);
+            hot.extend(team.into_iter().take(count));
+        }
+        let wanted = (cases as usize).saturating_sub(hot.len());
         let each = wanted / others;
-        let mut counts: Vec<u64> = vec![each; others as usize];
-        for count in counts.iter_mut().take((wanted % others) as usize) {
+        let mut counts = vec![each; others];
+        for count in counts.iter_mut().take(wanted % others) {
             *count += 1;
         }
         rng.shuffle(&mut counts);
         // Teams differ: some have one case less, others one more.
-        let last = each + 1;
         for pair in (0..counts.len() / 3 * 2).step_by(2) {
-            if counts[pair] > 0 && counts[pair + 1] <= last {
+            if counts[pair] > 0 && counts[pair + 1] <= each + 1 {
                 counts[pair] -= 1;
                 counts[pair + 1] += 1;
             }
         }
         let mut counts = counts.into_iter();
         let mut tickets = Vec::with_capacity(cases as usize);
-        for manager in managers {
-            let count = hotspots.get(&manager).copied().or_else(|| counts.next()).unwrap_or(0);
-            if count == 0 {
-                continue;
-            }
-            let mut team: Vec<u32> =
-                self.directory.team(manager).filter(|&member| !self.directory.is_new(member)).collect();
+        let mut left_over = Vec::new();
+        for manager in managers.into_iter().filter(|manager| !hotspots.contains_key(manager)) {
+            let mut team = self.old_hands(manager);
             rng.shuffle(&mut team);
-            tickets.extend(team.into_iter().take(count as usize));
+            left_over.extend(team.drain(counts.next().unwrap_or(0).min(team.len())..));
+            tickets.append(&mut team);
         }
+        // Small teams cannot fill their share.
+        rng.shuffle(&mut left_over);
+        left_over.truncate(wanted.saturating_sub(tickets.len()));
+        tickets.append(&mut left_over);
         rng.shuffle(&mut tickets);
+        // Neither the first nor the last tickets need be drawn: those of the hotspots lie between.
+        let (from, to) = (tickets.len() * 4 / 100, tickets.len() * 90 / 100);
+        let mut taken = BTreeSet::new();
+        for ticket in hot {
+            let at = from + rng.index(to - from);
+            if taken.insert(at) {
+                let moved = std::mem::replace(&mut tickets[at], ticket);
+                tickets.push(moved);
+            } else {
+                tickets.insert(at, ticket);
+            }
+        }
         tickets
     }
 
@@ -519,7 +541,7 @@ impl<'a> Planner<'a> {
         };
         let place = flagship.map_or_else(|| self.directory.place(accused), |one| one.place);
 
-        let reported = self.report_time(&mut rng, week, &special, place);
+        let reported = self.report_time(&mut rng, week, &special);
         let created = self.creation_time(&mut rng, reported, channel, severity);
         let closed = self.closing_time(&mut rng, week, year, group_index, &special, created);
         let (closed, due, extended) =
@@ -575,7 +597,7 @@ impl<'a> Planner<'a> {
         self.seed.categories.iter().position(|category| category.code.get_ref() == code).unwrap_or(0)
     }
 
-    fn report_time(&mut self, rng: &mut Rng, week: i64, special: &Special, place: usize) -> NaiveDateTime {
+    fn report_time(&mut self, rng: &mut Rng, week: i64, special: &Special) -> NaiveDateTime {
         let second = rng.between(0, 59);
         if let Special::Edge(edge) = special {
             if let Some(date) = self.edge_date(*edge) {
@@ -587,7 +609,6 @@ impl<'a> Planner<'a> {
                 return at(self.week_start(week) + Duration::days(2), 4, second);
             }
         }
-        let _ = place;
         let weekday = self.even.weekday.weighted(&self.seed.weights.rhythm.weekday) as i64;
         let date = self.week_start(week) + Duration::days(weekday);
         let minute = if weekday > 4 {
@@ -658,7 +679,7 @@ impl<'a> Planner<'a> {
                 close_within(rng, created, usual, 89)
             }
             1 | 2 if days > 22 => {
-                let usual = rng.between(7, 19);
+                let usual = rng.between(8, 19);
                 close_within(rng, created, usual, 20)
             }
             _ => close_simple(rng, created),
@@ -686,7 +707,7 @@ impl<'a> Planner<'a> {
         };
         let Some(end) = closed else {
             let now = calendar::anchor().and_time(chrono::NaiveTime::MIN);
-            if due < now && !self.even.overdue.percent(30) {
+            if due < now && !self.even.overdue.percent(16) {
                 let (due, extended) = extend(now + Duration::days(7), rng);
                 return (None, due, extended);
             }
@@ -734,8 +755,8 @@ fn close_simple(rng: &mut Rng, from: NaiveDateTime) -> NaiveDateTime {
         }
     }
     match windows.len() {
-        // Reported late on Thursday or early in the morning: first thing on the next working day after that.
-        0 => calendar::next_office_time(from + Duration::days(3)),
+        // Opened before office hours on a Thursday: first thing on Monday.
+        0 => from + Duration::days(4) - Duration::minutes(rng.between(5, 25)),
         _ => {
             let &(date, opens, closes) = rng.pick(&windows);
             at(date, rng.between(opens, closes - 1), i64::from(from.second()))
