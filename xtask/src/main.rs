@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod postgres;
 mod run;
 mod suite;
 

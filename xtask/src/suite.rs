@@ -1,5 +1,6 @@
 //! The tests and the benchmarks.
 
+use crate::postgres::Cluster;
 use crate::run::{self, Failure};
 
 /// A program that some tests need and not every machine has.
@@ -27,20 +28,37 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// Tells the tests where a PostgreSQL listens. Set already, it is used as it is.
+const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+const POSTGRES_INSTALL: &str = "apt-get install postgresql (Debian), brew install postgresql (macOS)";
+
 /// Runs every test of the workspace, then says what this machine could not run. In CI nothing may be missing.
 pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
-    let missing: Vec<&Tool> =
-        TOOLS.iter().filter(|tool| !run::installed(tool.program, tool.arguments)).collect();
-    let report = || {
-        for Tool { program, tests, install, .. } in &missing {
-            run::complain(&format!("skipped, since {program} is not installed: {tests}; get it: {install}"));
-        }
-    };
-    if run::in_ci() && !missing.is_empty() {
+    let mut skipped: Vec<String> = TOOLS
+        .iter()
+        .filter(|tool| !run::installed(tool.program, tool.arguments))
+        .map(|Tool { program, tests, install, .. }| {
+            format!("skipped, since {program} is not installed: {tests}; get it: {install}")
+        })
+        .collect();
+    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
+    let cluster = if is_given { None } else { Cluster::start()? };
+    if !is_given && cluster.is_none() {
+        skipped.push(format!(
+            "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
+        ));
+    }
+    let report = || skipped.iter().for_each(|line| run::complain(line));
+    if run::in_ci() && !skipped.is_empty() {
         report();
         return Err(Failure::Other("in CI no test may be skipped".to_owned()));
     }
-    let result = run::run(run::cargo(["test", "--workspace"]).args(arguments));
+    let mut tests = run::cargo(["test", "--workspace"]);
+    if let Some(cluster) = &cluster {
+        tests.env(POSTGRES_VARIABLE, cluster.url());
+    }
+    let result = run::run(tests.args(arguments));
     report();
     result
 }

@@ -203,7 +203,8 @@ impl<'a> Planner<'a> {
             follow_ups: BTreeMap::new(),
             even: evens,
         };
-        planner.per_week = planner.cases_per_week(u64::from(organization.cases) * u64::from(scale) * 101 / 100 + 1);
+        planner.per_week =
+            planner.cases_per_week(u64::from(organization.cases) * u64::from(scale) * 101 / 100 + 1);
         planner.plan_specials(scale);
         planner
     }
@@ -286,7 +287,9 @@ impl<'a> Planner<'a> {
             }
             let [low, high] = patterns.hotspot_cases;
             for _ in 0..patterns.hotspot_managers * scale {
-                let Some(manager) = managers.find(|&one| self.old_hands(one).len() >= high as usize) else { break };
+                let Some(manager) = managers.find(|&one| self.old_hands(one).len() >= high as usize) else {
+                    break;
+                };
                 hotspots.insert(manager, rng.between(low.into(), high.into()) as usize);
             }
 
