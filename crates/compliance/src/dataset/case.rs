@@ -847,7 +847,7 @@ impl CaseWriter<'_, '_> {
             ["ASSIGNED", "INVESTIGATING", "PENDING_REVIEW", "ON_HOLD"][self.rng.weighted(&[16, 60, 15, 9])]
         };
         let findings = self.closed.map(|_| self.findings(number));
-        let created = self.time(plan.created + Duration::minutes(1));
+        let created = self.time(plan.created);
         let (summary, detail, cause, lessons) = match findings {
             Some(findings) => {
                 (Some(findings.summary), Some(findings.detail), findings.cause, findings.lessons)

@@ -10,6 +10,7 @@
 mod calendar;
 mod case;
 mod generate;
+pub mod lint;
 mod load;
 mod people;
 mod plan;

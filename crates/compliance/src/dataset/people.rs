@@ -4,7 +4,7 @@
 //! of staff follows from its leader.
 
 use super::rng::{Rng, hash, weighted};
-use super::seed::{Gender, Location, Organization, SeedData};
+use super::seed::{Gender, Location, Organization, SeedData, Work};
 
 /// A name in ASCII, lower case, as in an e-mail address.
 pub(crate) fn address(name: &str) -> String {
@@ -228,6 +228,12 @@ impl<'a> Directory<'a> {
     pub(crate) fn place(&self, index: u32) -> usize {
         let leader = if index < self.staff_from { index } else { self.manager_of(index).unwrap_or(0) };
         usize::from(self.leaders[leader as usize].place)
+    }
+
+    /// What kind of work somebody does.
+    pub(crate) fn work(&self, index: u32) -> Work {
+        let leader = if index < self.staff_from { index } else { self.manager_of(index).unwrap_or(0) };
+        self.seed.departments[usize::from(self.leaders[leader as usize].department)].kind
     }
 
     /// Whether somebody was hired within the three years.

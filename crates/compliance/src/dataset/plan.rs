@@ -15,6 +15,9 @@ use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, SeedData, Sev
 /// Weeks before the anchor; one more follows it, for dates that are no Mondays.
 pub(crate) const WEEKS: i64 = 156;
 
+/// How far ahead the ticket of somebody fitting is looked for.
+const TICKETS_AHEAD: usize = 60;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     Phone,
@@ -128,6 +131,7 @@ pub(crate) struct Planner<'a> {
     specials: BTreeMap<u64, (Special, u32)>,
     more_reports: BTreeMap<u64, u32>,
     follow_ups: BTreeMap<i64, Vec<CasePlan>>,
+    retaliators: BTreeSet<u32>,
     even: Evens,
 }
 
@@ -201,6 +205,7 @@ impl<'a> Planner<'a> {
             specials: BTreeMap::new(),
             more_reports: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
+            retaliators: BTreeSet::new(),
             even: evens,
         };
         planner.per_week =
@@ -347,17 +352,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// An ordinal of the week in which the edge can happen.
+    /// Edges that belong to a day of the real calendar are planned among the first cases and wait for their day, so
+    /// that everybody else's plan is the same whatever the date is.
     fn edge_ordinal(&self, edge: Edge, rng: &mut Rng) -> u64 {
         let cases = self.planned_cases();
-        let date = self.edge_date(edge).filter(|date| {
-            let week = (*date - calendar::anchor()).num_days().div_euclid(7);
-            (-WEEKS + 6..-12).contains(&week)
-        });
-        let Some(date) = date else { return self.free_ordinal(rng, cases / 10, cases * 8 / 10) };
-        let week = (date - calendar::anchor()).num_days().div_euclid(7);
-        let first = self.first_ordinal(week);
-        (first..).find(|ordinal| !self.specials.contains_key(ordinal)).unwrap_or(first)
+        match edge {
+            Edge::LeapDay | Edge::YearEnd => self.free_ordinal(rng, cases * 4 / 100, cases * 5 / 100),
+            _ => self.free_ordinal(rng, cases / 10, cases * 8 / 10),
+        }
     }
 
     /// The planned date of an edge that belongs to a day of the real calendar. Such a day does not move by whole
@@ -375,7 +377,10 @@ impl<'a> Planner<'a> {
             }),
             _ => None,
         };
-        real.map(|date| self.calendar.planned(date.and_time(chrono::NaiveTime::MIN)).date())
+        let planned = real.map(|date| self.calendar.planned(date.and_time(chrono::NaiveTime::MIN)).date())?;
+        // Not before the case is planned.
+        let week = (planned - calendar::anchor()).num_days().div_euclid(7);
+        (week > -WEEKS + 12).then_some(planned)
     }
 
     /// The members of a team who were there before the three years began.
@@ -436,10 +441,64 @@ impl<'a> Planner<'a> {
         tickets
     }
 
-    fn ticket(&mut self) -> u32 {
-        let ticket = self.tickets.get(self.next_ticket % self.tickets.len().max(1));
+    /// Somebody who has a place, for cases in which nobody is accused or who is accused is written down.
+    fn bystander(&self, rng: &mut Rng) -> u32 {
+        let staff = u64::from(self.directory.len - self.directory.staff_from);
+        loop {
+            let one = self.directory.staff_from + rng.below(staff) as u32;
+            if !self.directory.is_new(one) {
+                return one;
+            }
+        }
+    }
+
+    /// The manager of somebody, or whoever is next above, so that nobody retaliates twice.
+    fn retaliator(&mut self, of: u32) -> u32 {
+        let mut one = of;
+        while let Some(above) = self.directory.manager_of(one) {
+            one = above;
+            if self.retaliators.insert(one) {
+                break;
+            }
+        }
+        one
+    }
+
+    /// The incidents of a category take turns.
+    fn next_incident(&mut self, category: usize) -> usize {
+        let turn = &mut self.even.incident[category];
+        *turn = turn.wrapping_add(1);
+        (*turn % self.seed.incidents[category].len() as u64) as usize
+    }
+
+    /// The next incident that can happen where somebody works.
+    fn incident(&mut self, category: usize, accused: u32) -> usize {
+        let work = self.directory.work(accused);
+        for _ in 0..self.seed.incidents[category].len() {
+            let incident = self.next_incident(category);
+            if self.seed.incidents[category][incident].happens_in(work) {
+                return incident;
+            }
+        }
+        self.next_incident(category)
+    }
+
+    /// The next ticket, or the next one soon after it of somebody to whom the coming incident can happen.
+    fn ticket(&mut self, category: usize) -> u32 {
+        let len = self.tickets.len();
+        let next = self.next_ticket;
         self.next_ticket += 1;
-        ticket.copied().unwrap_or(self.directory.staff_from)
+        if len == 0 {
+            return self.directory.staff_from;
+        }
+        let incidents = &self.seed.incidents[category];
+        let coming =
+            &incidents[(self.even.incident[category].wrapping_add(1) % incidents.len() as u64) as usize];
+        let fits = |&at: &usize| coming.happens_in(self.directory.work(self.tickets[at]));
+        if let Some(at) = (next..(next + TICKETS_AHEAD).min(len)).find(fits) {
+            self.tickets.swap(next, at);
+        }
+        self.tickets[next % len]
     }
 
     /// The cases of the next week, in no order; none after the last week.
@@ -537,11 +596,12 @@ impl<'a> Planner<'a> {
         let accused = match &special {
             Special::Repeat { .. } => person,
             // Whom the first case accused, or rather their manager, makes the reporter suffer.
-            Special::FollowUp(first) => {
-                self.directory.manager_of(first.accused).unwrap_or(self.directory.staff_from)
-            }
-            _ => self.ticket(),
+            Special::FollowUp(first) => self.retaliator(first.accused),
+            Special::Flagship(_) => self.bystander(&mut rng),
+            _ if request => self.bystander(&mut rng),
+            _ => self.ticket(category),
         };
+        let incident = self.incident(category, accused);
         let place = flagship.map_or_else(|| self.directory.place(accused), |one| one.place);
 
         let reported = self.report_time(&mut rng, week, &special);
@@ -564,11 +624,6 @@ impl<'a> Planner<'a> {
         let waits = self.even.waits.percent(92);
         let more = self.more_reports.get(&ordinal).copied().unwrap_or(0);
         let more_reports = more_report_times(&mut rng, more, created, closed);
-        // The incidents of a category take turns, in an order of their own in every round.
-        let turn = &mut self.even.incident[category];
-        *turn = turn.wrapping_add(1);
-        let incidents = seed.incidents[category].len();
-        let incident = (*turn % incidents as u64) as usize;
         CasePlan {
             ordinal,
             special,

@@ -40,6 +40,7 @@ files! {
     "weights.toml",
     "phrases.toml",
     "flagships.toml",
+    "names-to-avoid.txt",
     "narratives/harassment.toml",
     "narratives/fraud.toml",
     "narratives/conflict-of-interest.toml",
@@ -182,11 +183,22 @@ pub(crate) struct Executive {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Department {
     pub(crate) name: String,
+    pub(crate) kind: Work,
     divisions: Vec<Spanned<String>>,
     pub(crate) weight: u32,
     pub(crate) staff: Vec<String>,
     pub(crate) manager: String,
     pub(crate) director: String,
+}
+
+/// Kinds of work, which see different incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Work {
+    Clinical,
+    Store,
+    Plant,
+    Office,
 }
 
 impl Department {
@@ -424,16 +436,17 @@ struct IncidentFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Incident {
     category: Spanned<String>,
+    /// The kinds of work in which it can happen; none named: all.
+    #[serde(default)]
+    at: Vec<Work>,
     /// A noun phrase, in lower case.
     pub(crate) gist: Template,
     /// What the reporter tells, in different words.
     pub(crate) report: Vec<Template>,
     #[serde(default)]
-    pub(crate) a: Vec<String>,
+    pub(crate) a: Vec<Template>,
     #[serde(default)]
-    pub(crate) b: Vec<String>,
-    #[serde(default)]
-    pub(crate) c: Vec<String>,
+    pub(crate) b: Vec<Template>,
     /// Noun phrases with their article.
     pub(crate) evidence: Vec<Template>,
     /// What was found if it is true.
@@ -454,6 +467,10 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
+    pub(crate) fn happens_in(&self, work: Work) -> bool {
+        self.at.is_empty() || self.at.contains(&work)
+    }
+
     fn templates(&self) -> impl Iterator<Item = &Template> {
         std::iter::once(&self.gist)
             .chain(&self.report)
@@ -462,6 +479,8 @@ impl Incident {
             .chain(&self.cleared)
             .chain(&self.cause)
             .chain(&self.answer)
+            .chain(&self.a)
+            .chain(&self.b)
     }
 }
 
@@ -1007,8 +1026,18 @@ impl Checker<'_> {
     }
 
     fn names(&self, pools: &BTreeMap<String, NamePool>) -> Result<(), SeedError> {
+        let avoid: BTreeSet<&str> = self.sources.text("names-to-avoid.txt").lines().collect();
         let mut seen = BTreeSet::new();
         for (name, pool) in pools {
+            for last in &pool.last {
+                for first in pool.female.iter().chain(&pool.male) {
+                    let full = format!("{first} {}", last.get_ref());
+                    if avoid.contains(full.as_str()) {
+                        let message = format!("the pool can make {full}, the name of a person of note");
+                        return Err(self.wrong("names.toml", last, message));
+                    }
+                }
+            }
             if pool.female.is_empty() || pool.male.is_empty() || pool.last.is_empty() {
                 return Err(self.wrong_near("names.toml", &format!("[{name}]"), "a list of names is empty"));
             }
@@ -1218,9 +1247,10 @@ impl Checker<'_> {
                 {
                     return wrong("an incident needs `found`, `cleared` and `cause`");
                 }
-                let lists =
-                    [(Slot::A, &incident.a, "a"), (Slot::B, &incident.b, "b"), (Slot::C, &incident.c, "c")];
-                for (slot, list, name) in lists {
+                for (slot, list, name) in [(Slot::A, &incident.a, "a"), (Slot::B, &incident.b, "b")] {
+                    if list.iter().any(|word| word.has(Slot::A) || word.has(Slot::B)) {
+                        return wrong(&format!("a word of the list `{name}` refers to a list"));
+                    }
                     let used = incident.templates().any(|template| template.has(slot));
                     if used == list.is_empty() {
                         return wrong(&format!(

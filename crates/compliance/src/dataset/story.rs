@@ -22,8 +22,9 @@ pub(crate) struct Story<'a> {
     pub(crate) first_case: String,
     /// The local time of the incident.
     pub(crate) when: NaiveDateTime,
-    words: [usize; 3],
+    words: [usize; 2],
     evidence: [usize; 2],
+    plural_evidence: bool,
     count: usize,
     number: i64,
     weeks: usize,
@@ -39,7 +40,7 @@ const WEEKS: [&str; 8] = [
     "two months",
     "three months",
     "half a year",
-    "the last few weeks",
+    "five weeks",
 ];
 
 impl<'a> Story<'a> {
@@ -55,8 +56,7 @@ impl<'a> Story<'a> {
         rng: &mut Rng,
     ) -> Self {
         let [accused, witness, victim] = people;
-        let word = |list: &[String], rng: &mut Rng| rng.index(list.len().max(1));
-        let words = [word(&incident.a, rng), word(&incident.b, rng), word(&incident.c, rng)];
+        let words = [rng.index(incident.a.len().max(1)), rng.index(incident.b.len().max(1))];
         let first = rng.index(incident.evidence.len());
         let second = (first + 1 + rng.index(incident.evidence.len() - 1)) % incident.evidence.len();
         let amount = incident.amount.map_or(0, |[low, high]| {
@@ -79,6 +79,7 @@ impl<'a> Story<'a> {
             when,
             words,
             evidence: [first, second],
+            plural_evidence: incident.evidence[first].is_plural(),
             count: rng.index(COUNTS.len()),
             number: rng.between(11, 48),
             weeks: rng.index(WEEKS.len()),
@@ -211,12 +212,14 @@ impl<'a, 'b> Writer<'a, 'b> {
             Slot::Weeks => self.push(WEEKS[story.weeks]),
             Slot::Amount => self.push(&self.money(story.amount)),
             Slot::AmountSmall => self.push(&self.money((story.amount / 4).max(5))),
-            Slot::A => self.push(&story.incident.a[story.words[0]]),
-            Slot::B => self.push(&story.incident.b[story.words[1]]),
-            Slot::C => self.push(&story.incident.c[story.words[2]]),
+            Slot::A => self.write(&story.incident.a[story.words[0]]),
+            Slot::B => self.write(&story.incident.b[story.words[1]]),
             Slot::Gist => self.write(&story.incident.gist),
             Slot::Evidence => self.write(&story.incident.evidence[story.evidence[0]]),
             Slot::Evidence2 => self.write(&story.incident.evidence[story.evidence[1]]),
+            Slot::EvIs => self.push(if story.plural_evidence { "are" } else { "is" }),
+            Slot::EvWas => self.push(if story.plural_evidence { "were" } else { "was" }),
+            Slot::EvS => self.push(if story.plural_evidence { "" } else { "s" }),
             Slot::Category => self.push(&story.category.to_lowercase()),
             Slot::Case => self.push(&story.case),
             Slot::Investigator => self.push(&story.investigator),

@@ -78,10 +78,12 @@ slots! {
     "amount_small" AmountSmall "a part of that amount",
     "a" A "the incident's own word list `a`",
     "b" B "the incident's own word list `b`",
-    "c" C "the incident's own word list `c`",
     "gist" Gist "the incident in a noun phrase",
     "evidence" Evidence "a piece of evidence of the incident, a noun phrase",
     "evidence2" Evidence2 "another one",
+    "ev_is" EvIs "is or are, of the first piece of evidence",
+    "ev_was" EvWas "was or were, of the first piece of evidence",
+    "ev_s" EvS "the ending of a verb whose subject is the first piece of evidence: s, or nothing",
     "category" Category "the category, in lower case",
     "case" Case "the reference number of the case",
     "investigator" Investigator "the full name of the investigator",
@@ -114,10 +116,82 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// Whether a noun phrase is in the plural, going by its head: the last word before the first one that begins
+    /// a complement.
+    pub(crate) fn is_plural(&self) -> bool {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(piece) => text.push_str(piece),
+                Part::Article => text.push('a'),
+                Part::Slot(Slot::Count | Slot::Number) => text.push_str("two"),
+                Part::Slot(_) => text.push_str("of"),
+            }
+        }
+        let mut words = text.split([' ', ',']).peekable();
+        match words.peek() {
+            Some(&("a" | "an")) => return false,
+            Some(&("both" | "two")) => return true,
+            _ => {}
+        }
+        let head: Vec<&str> = words.take_while(|word| !COMPLEMENTS.contains(word)).collect();
+        head.contains(&"and") || head.last().is_some_and(|word| word.ends_with('s') && !word.ends_with("ss"))
+    }
+
     pub(crate) fn has(&self, slot: Slot) -> bool {
         self.parts.contains(&Part::Slot(slot))
     }
 }
+
+/// Words after which a noun phrase has had its head.
+const COMPLEMENTS: &[&str] = &[
+    "of",
+    "with",
+    "from",
+    "in",
+    "at",
+    "on",
+    "for",
+    "that",
+    "without",
+    "to",
+    "by",
+    "under",
+    "behind",
+    "left",
+    "taken",
+    "sent",
+    "after",
+    "before",
+    "near",
+    "over",
+    "next",
+    "shown",
+    "kept",
+    "which",
+    "found",
+    "about",
+    "above",
+    "as",
+    "into",
+    "posted",
+    "handed",
+    "used",
+    "now",
+    "overheard",
+    "between",
+    "made",
+    "through",
+    "side",
+    "asking",
+    "during",
+    "announcing",
+    "peeled",
+    "given",
+    "opened",
+    "according",
+    "",
+];
 
 fn push_text(parts: &mut Vec<Part>, text: &str) {
     for (index, piece) in text.split("a(n)").enumerate() {
@@ -166,6 +240,23 @@ mod tests {
                 Part::Text(" there.".into()),
             ]
         );
+    }
+
+    #[test]
+    fn plurals_are_told_by_their_head() {
+        for plural in [
+            "the minutes of the panel",
+            "screenshots",
+            "{count} printed examples",
+            "the old and the new rota",
+        ] {
+            assert!(Template::parse(plural).unwrap().is_plural(), "{plural}");
+        }
+        for singular in
+            ["the access log", "a list of codes", "the camera at the doors", "the list of extra shifts"]
+        {
+            assert!(!Template::parse(singular).unwrap().is_plural(), "{singular}");
+        }
     }
 
     #[test]
