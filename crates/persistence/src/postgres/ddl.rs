@@ -246,7 +246,7 @@ impl Triggers<'_> {
 
     fn tracking(&self) -> &'static str {
         if self.attachment.tracking_columns {
-            "  new.demo_user_session_id := demo.bound_session();\n  new.is_base_data := false;\n  new.change_kind := kind;\n"
+            "  new.demo_user_session_id := demo.bound_session();\n  new.is_base_data := false;\n  new.change_kind := demo_v_kind;\n"
         } else {
             ""
         }
@@ -299,7 +299,7 @@ impl Triggers<'_> {
             let _ = writeln!(
                 sql,
                 "  if {changed}exists (select 1 from public.{table} b where {conditions} and not exists \
-                 (select 1 from demo_changes.{table} o where o.demo_layer = layer and {same})) then\n    {raise};\n  end if;",
+                 (select 1 from demo_changes.{table} o where o.demo_layer = demo_v_layer and {same})) then\n    {raise};\n  end if;",
                 table = self.table,
                 conditions = conditions.join(" and "),
                 same = same_key(self.spec, "o", "b"),
@@ -309,7 +309,8 @@ impl Triggers<'_> {
         sql
     }
 
-    const DECLARATIONS: &'static str = "  layer constant bigint := demo.live_layer();\n  at constant timestamptz := demo.bound_now();\n  kind text;\n";
+    /// Variables have names that no column of a host's has, since PL/pgSQL takes one for the other.
+    const DECLARATIONS: &'static str = "  demo_v_layer constant bigint := demo.live_layer();\n  demo_v_at constant timestamptz := demo.bound_now();\n  demo_v_kind text;\n";
 
     fn insert(&self) -> String {
         let columns = writable(self.spec);
@@ -318,10 +319,10 @@ impl Triggers<'_> {
         let set = join(columns.iter().map(|name| format!("{name} = excluded.{name}")), ", ");
         let mut body = format!(
             "  insert into demo_changes.{table} as c (demo_layer, demo_kind, demo_changed_at, {columns})\n    \
-             values (layer, 'created', at, {values})\n    \
-             on conflict (demo_layer, {key}) do update set demo_kind = 'edited', demo_changed_at = at, {set}\n    \
-             where c.demo_kind = 'deleted'\n    returning c.demo_kind, {from} into kind, {into};\n  \
-             if not found or (kind = 'created' and exists (select 1 from public.{table} b where {same})) then\n    {raise};\n  end if;\n",
+             values (demo_v_layer, 'created', demo_v_at, {values})\n    \
+             on conflict (demo_layer, {key}) do update set demo_kind = 'edited', demo_changed_at = demo_v_at, {set}\n    \
+             where c.demo_kind = 'deleted'\n    returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
+             if not found or (demo_v_kind = 'created' and exists (select 1 from public.{table} b where {same})) then\n    {raise};\n  end if;\n",
             table = self.table,
             columns = columns.join(", "),
             key = key_names(self.spec).join(", "),
@@ -342,12 +343,12 @@ impl Triggers<'_> {
     fn take_into_layer(&self) -> String {
         let columns = writable(self.spec);
         format!(
-            "  select c.demo_kind into kind from demo_changes.{table} c where c.demo_layer = layer and {same_c};\n  \
+            "  select c.demo_kind into demo_v_kind from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c};\n  \
              if not found then\n    \
              insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
-             select layer, 'edited', at, {of_base} from public.{table} b where {same_b};\n    \
-             if not found then\n      return null;\n    end if;\n    kind := 'edited';\n  \
-             elsif kind = 'deleted' then\n    return null;\n  end if;\n",
+             select demo_v_layer, 'edited', demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
+             if not found then\n      return null;\n    end if;\n    demo_v_kind := 'edited';\n  \
+             elsif demo_v_kind = 'deleted' then\n    return null;\n  end if;\n",
             table = self.table,
             columns = columns.join(", "),
             of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
@@ -368,15 +369,15 @@ impl Triggers<'_> {
             body,
             "  if {key_changed} then\n    \
              if exists (select 1 from demo.{table} v where {same_new}) then\n      {raise};\n    end if;\n    \
-             delete from demo_changes.{table} c where c.demo_layer = layer and {same_c_new} and c.demo_kind = 'deleted';\n    \
-             was_base := exists (select 1 from public.{table} b where {same_b_old});\n    \
-             kind := case when exists (select 1 from public.{table} b where {same_new_b}) then 'edited' else 'created' end;\n  \
+             delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c_new} and c.demo_kind = 'deleted';\n    \
+             demo_v_was_base := exists (select 1 from public.{table} b where {same_b_old});\n    \
+             demo_v_kind := case when exists (select 1 from public.{table} b where {same_new_b}) then 'edited' else 'created' end;\n  \
              end if;\n  \
-             update demo_changes.{table} c set demo_kind = kind, demo_changed_at = at, {set}\n    \
-             where c.demo_layer = layer and {same_c_old} returning {from} into {into};\n  \
-             if was_base then\n    \
+             update demo_changes.{table} c set demo_kind = demo_v_kind, demo_changed_at = demo_v_at, {set}\n    \
+             where c.demo_layer = demo_v_layer and {same_c_old} returning {from} into {into};\n  \
+             if demo_v_was_base then\n    \
              insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
-             select layer, 'deleted', at, {of_base} from public.{table} b where {same_b_old};\n  end if;\n",
+             select demo_v_layer, 'deleted', demo_v_at, {of_base} from public.{table} b where {same_b_old};\n  end if;\n",
             table = self.table,
             columns = columns.join(", "),
             of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
@@ -399,7 +400,7 @@ impl Triggers<'_> {
         }
         body.push_str(self.tracking());
         body.push_str("  return new;\n");
-        let declarations = format!("{}  was_base boolean := false;\n", Self::DECLARATIONS);
+        let declarations = format!("{}  demo_v_was_base boolean := false;\n", Self::DECLARATIONS);
         self.function("update", &declarations, &body) + &self.instead_of("update", "update")
     }
 
@@ -420,9 +421,9 @@ impl Triggers<'_> {
         let mut body = self.take_into_layer();
         let _ = write!(
             body,
-            "  if kind = 'created' then\n    \
-             delete from demo_changes.{table} c where c.demo_layer = layer and {same};\n  else\n    \
-             update demo_changes.{table} c set demo_kind = 'deleted', demo_changed_at = at where c.demo_layer = layer and {same};\n  \
+            "  if demo_v_kind = 'created' then\n    \
+             delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same};\n  else\n    \
+             update demo_changes.{table} c set demo_kind = 'deleted', demo_changed_at = demo_v_at where c.demo_layer = demo_v_layer and {same};\n  \
              end if;\n",
             table = self.table,
             same = same_key(self.spec, "c", "old"),
