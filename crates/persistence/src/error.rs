@@ -112,6 +112,8 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
             DatabaseErrorKind::CheckViolation => constraint(ConstraintKind::Check),
             DatabaseErrorKind::ClosedConnection => Self::Unavailable(message),
+            // On PostgreSQL a unit of work that is bound for reading is a read-only transaction.
+            DatabaseErrorKind::ReadOnlyTransaction => Self::NotBoundForWriting,
             _ => match message.split_once(TRIGGER_ERROR) {
                 Some((_, reason)) => from_trigger(reason).unwrap_or(Self::Database(error)),
                 None if message.contains("database is locked") => Self::Unavailable(message),

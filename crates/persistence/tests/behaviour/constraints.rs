@@ -162,10 +162,12 @@ on_each_database! { fn row_ids_are_handed_out_once_per_session(backend) {
     session.write("insert into authors (id, name) values (40, 'Gus')").unwrap();
     session.reset();
     session.write("insert into authors (name) values ('Hal')").unwrap();
-    assert_eq!(highest(), "41");
+    // A sequence knows only what it gave out itself; SQLite's row ids also pass what was given.
+    assert_eq!(highest(), if backend == Backend::Sqlite { "41" } else { "7" });
     let other = fixture.session("ben");
     other.write("insert into authors (name) values ('Ida')").unwrap();
-    assert_eq!(other.value("select max(id) from authors"), "4");
+    let others = other.value("select max(id) from authors");
+    assert_eq!(others, if backend == Backend::Sqlite { "4" } else { "8" });
 }}
 
 on_each_database! { fn a_refusal_names_the_tables_own_constraint(backend) {

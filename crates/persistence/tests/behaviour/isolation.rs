@@ -14,7 +14,7 @@ on_each_database! { fn a_session_sees_the_base_and_its_own_changes_only(backend)
     )
     .unwrap();
     assert_eq!(
-        ann.value("select group_concat(title, ' ') from (select title from books order by isbn)"),
+        ann.value("select group_concat(title, ' ') from (select title from books order by isbn) b"),
         "Uno Three Nine"
     );
     assert_eq!(ann.value("select price from books where isbn = '9'"), "9.5");
