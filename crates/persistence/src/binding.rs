@@ -77,7 +77,7 @@ impl Link<'_> {
     /// writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
     /// consistent state whatever is reset meanwhile.
     fn begin(&mut self, mode: Mode) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => {
                 let sql = if mode == Mode::Write { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
@@ -89,21 +89,24 @@ impl Link<'_> {
                 };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
             }
-        })
+        }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
             Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
-        })
+        }
+        Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
             Self::Postgres(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
-        })
+        }
+        Ok(())
     }
 }
 

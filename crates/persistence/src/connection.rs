@@ -263,9 +263,10 @@ impl Link<'_> {
         if sql.trim().is_empty() {
             return Ok(());
         }
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => conn.batch_execute(sql)?,
             Self::Postgres(conn) => conn.batch_execute(sql)?,
-        })
+        }
+        Ok(())
     }
 }

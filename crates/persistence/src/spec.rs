@@ -123,7 +123,8 @@ pub(crate) struct ForeignKeySpec {
     pub(crate) deferred: bool,
 }
 
-/// A foreign key's action.
+/// A foreign key's action, in SQL's words.
+#[allow(clippy::enum_variant_names, reason = "NO ACTION is what SQL calls it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Refuse, at the end of the statement.

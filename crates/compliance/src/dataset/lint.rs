@@ -119,7 +119,7 @@ const DOUBLES: &[&str] = &["that", "had"];
 fn exempt(text: &str, at: usize) -> bool {
     // "did not do", "whether the caller do": none known so far but questions: "does the caller know".
     let before = text[..at].trim_end();
-    let last = before.rsplit(' ').nth(0).unwrap_or("").to_lowercase();
+    let last = before.rsplit(' ').next().unwrap_or("").to_lowercase();
     let second = before.rsplit(' ').nth(1).unwrap_or("").to_lowercase();
     [last, second]
         .iter()

@@ -189,7 +189,7 @@ impl<'a> Directory<'a> {
                 self.manager_of(index).map_or(0, |manager| self.leaders[manager as usize].division)
             };
             let name = &self.organization.divisions[usize::from(division)].name;
-            let department = if index >= self.managers_from && index % 5 != 0 {
+            let department = if index >= self.managers_from && !index.is_multiple_of(5) {
                 self.manager_of(index).map_or(0, |manager| self.leaders[manager as usize].department)
             } else {
                 let weights: Vec<u32> = self

@@ -237,7 +237,7 @@ impl Triggers<'_> {
     }
 
     /// The assignments that give RETURNING the row as it is stored.
-    fn into_new(&self) -> (String, String) {
+    fn returning_into_new(&self) -> (String, String) {
         let columns = all_columns(self.spec);
         let from = join(columns.iter().map(|name| format!("c.{name}")), ", ");
         let into = join(columns.iter().map(|name| format!("new.{name}")), ", ");
@@ -314,7 +314,7 @@ impl Triggers<'_> {
 
     fn insert(&self) -> String {
         let columns = writable(self.spec);
-        let (from, into) = self.into_new();
+        let (from, into) = self.returning_into_new();
         let values = join(columns.iter().map(|name| format!("new.{name}")), ", ");
         let set = join(columns.iter().map(|name| format!("{name} = excluded.{name}")), ", ");
         let mut body = format!(
@@ -359,7 +359,7 @@ impl Triggers<'_> {
 
     fn update(&self) -> String {
         let columns = writable(self.spec);
-        let (from, into) = self.into_new();
+        let (from, into) = self.returning_into_new();
         let keys = key_names(self.spec);
         let key_changed =
             join(keys.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or ");

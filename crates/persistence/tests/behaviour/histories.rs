@@ -182,11 +182,7 @@ fn apply(model: &mut Model, step: &Step) -> bool {
                 layer.delete_child(child.0);
             }
         }
-        Step::DeleteChild { id } => {
-            if world.children.contains_key(id) {
-                layer.delete_child(id);
-            }
-        }
+        Step::DeleteChild { id } if world.children.contains_key(id) => layer.delete_child(id),
         _ => {}
     }
     let is_valid = layer.world().is_valid();

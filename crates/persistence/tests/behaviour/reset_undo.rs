@@ -189,7 +189,7 @@ on_each_database! { fn each_kind_of_conflict_refuses_the_whole_undo_and_changes_
         session.reset();
         session.write(live).unwrap();
         let before = session.world();
-        assert_eq!(conflicts(session.undo()), [expected.clone()], "{archived} / {live}");
+        assert_eq!(conflicts(session.undo()), std::slice::from_ref(&expected), "{archived} / {live}");
         assert_eq!(session.world(), before);
         // It can be tried again once the conflict is out of the way.
         session.reset();
