@@ -9,6 +9,7 @@
 //! [`AnyConnection`]: demo_reset_persistence::AnyConnection
 
 mod audit;
+pub mod dataset;
 mod error;
 mod fields;
 mod input;

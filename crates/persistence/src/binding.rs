@@ -10,6 +10,7 @@ use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager}
 use diesel::sql_types::BigInt;
 
 use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 
 /// What a unit of work may do.
@@ -73,29 +74,39 @@ pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
 
 impl Link<'_> {
     /// Begins a transaction. On SQLite a writing one takes the write lock at once: one that reads first and then
-    /// writes fails whatever the timeout.
+    /// writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
+    /// consistent state whatever is reset meanwhile.
     fn begin(&mut self, mode: Mode) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => {
                 let sql = if mode == Mode::Write { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
             }
-            Self::Postgres(conn) => AnsiTransactionManager::begin_transaction(*conn)?,
-        })
+            Self::Postgres(conn) => {
+                let sql = match mode {
+                    Mode::Write => "BEGIN",
+                    Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                };
+                AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
+            }
+        }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
             Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
-        })
+        }
+        Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
             Self::Postgres(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
-        })
+        }
+        Ok(())
     }
 }
 
@@ -156,6 +167,12 @@ pub(crate) fn guard(link: &mut Link<'_>, session: SessionId) -> Result<GuardedSe
 }
 
 fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
+    if link.dialect() == Dialect::Postgres {
+        let mode = if mode == Mode::Write { "write" } else { "read" };
+        let bind = Sql::new("select demo.bind_session(?, ?, ?)", [session.0.into(), mode.into(), now.into()]);
+        link.execute(bind)?;
+        return Ok(());
+    }
     if mode == Mode::Write {
         guard(link, session)?;
     }
@@ -174,6 +191,10 @@ fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>)
 
 /// Whether the connection was opened over the base that is active now.
 pub(crate) fn is_current(link: &mut Link<'_>) -> Result<bool> {
+    if link.dialect() == Dialect::Postgres {
+        // Views and base are one database there: a connection cannot be behind.
+        return Ok(true);
+    }
     let rows: Vec<NumberRow> = link.load(Sql::new(
         "select 1 as number from main.demo_base b, temp.demo_connection c \
          where b.base_id = c.base_id and b.epoch = c.epoch",
@@ -184,13 +205,21 @@ pub(crate) fn is_current(link: &mut Link<'_>) -> Result<bool> {
 
 /// The number of the session that the connection is bound to for writing.
 pub(crate) fn bound_session_number(link: &mut Link<'_>) -> Result<i64> {
-    let row: Option<NumberRow> = link
-        .first(Sql::new("select session_number as number from temp.demo_binding where writable = 1", []))?;
+    let query = match link.dialect() {
+        Dialect::Sqlite => "select session_number as number from temp.demo_binding where writable = 1",
+        Dialect::Postgres => {
+            "select demo.bound_session_number() as number where current_setting('demo.mode', true) = 'write'"
+        }
+    };
+    let row: Option<NumberRow> = link.first(Sql::new(query, []))?;
     row.map(|row| row.number).ok_or(Error::NotBoundForWriting)
 }
 
 fn unbind(link: &mut Link<'_>) -> Result<()> {
-    link.execute(Sql::new("delete from temp.demo_binding", []))?;
+    // On PostgreSQL the settings of the binding end with the transaction by themselves.
+    if link.dialect() == Dialect::Sqlite {
+        link.execute(Sql::new("delete from temp.demo_binding", []))?;
+    }
     Ok(())
 }
 

@@ -259,9 +259,14 @@ impl Link<'_> {
 
     /// Runs several statements without values.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
-        Ok(match self {
+        // PostgreSQL refuses to do nothing.
+        if sql.trim().is_empty() {
+            return Ok(());
+        }
+        match self {
             Self::Sqlite(conn) => conn.batch_execute(sql)?,
             Self::Postgres(conn) => conn.batch_execute(sql)?,
-        })
+        }
+        Ok(())
     }
 }

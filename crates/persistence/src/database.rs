@@ -4,27 +4,26 @@
 //! `now` and new ids are parameters: the engine reads no clock and makes no id of its own.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, ChangeCounts, OnConflict, Retention, SessionId, UserKey};
+use demo_reset_domain::{
+    Archive, ArchiveId, ChangeCounts, ChangeKind, OnConflict, Retention, SessionId, UserKey,
+};
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::archive::archive_list;
-use crate::attach::AttachOptions;
+use crate::attach::{AttachOptions, Attached};
 use crate::binding::{self, Mode, bound, in_transaction};
-use crate::cleanup;
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
-use crate::migrate;
 use crate::reset::reset;
 use crate::session;
 use crate::sqlite;
-use crate::sqlite::attach::Attached;
-use crate::sqlite::connect::Connector;
-use crate::undo::{UndoRequest, undo};
+use crate::undo::{RecordsReset, UndoRequest, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
+use crate::{changes, cleanup};
+use crate::{migrate, postgres};
 
 /// A session as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +45,67 @@ pub struct ResetReport {
     pub archive: Option<Archive>,
     /// Whether the base is sealed, and has not been opened since its manifest was taken.
     pub base_is_sealed: bool,
+}
+
+/// A record to reset on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordKey {
+    /// Its table.
+    pub table: String,
+    /// Its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+}
+
+/// One change of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The base record under it; none for a created one.
+    pub base: Option<serde_json::Value>,
+    /// The record as the session sees it; none for a deleted one.
+    pub current: Option<serde_json::Value>,
+    /// Where the next page begins if this is the last one of a page.
+    pub position: ChangePosition,
+}
+
+impl Change {
+    /// The fields that differ from the base, each with its base and its current value.
+    pub fn differences(&self) -> Vec<(String, serde_json::Value, serde_json::Value)> {
+        changes::differences(self.base.as_ref(), self.current.as_ref())
+    }
+}
+
+/// A place in a list of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePosition {
+    /// The time of the last change seen.
+    pub changed_at: DateTime<Utc>,
+    /// Its table.
+    pub table: String,
+    /// Its key as a JSON array.
+    pub key: String,
+}
+
+/// One record of an archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchivedChange {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The whole record; for a deleted one as it was before.
+    pub snapshot: serde_json::Value,
 }
 
 /// What an undo did.
@@ -174,7 +234,7 @@ pub enum BaseState {
 pub fn base_state(url: &DatabaseUrl) -> Result<BaseState> {
     match url {
         DatabaseUrl::Sqlite(path) => sqlite::load::state(path),
-        DatabaseUrl::Postgres(_) => Err(postgres_is_missing()),
+        DatabaseUrl::Postgres(url) => postgres::base::state(url),
     }
 }
 
@@ -186,16 +246,13 @@ pub fn base_state(url: &DatabaseUrl) -> Result<BaseState> {
 pub fn load_base<E: From<Error>>(
     url: &DatabaseUrl,
     new_id: uuid::Uuid,
+    now: DateTime<Utc>,
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     match url {
         DatabaseUrl::Sqlite(path) => sqlite::load::load(path, &new_id.to_string(), build),
-        DatabaseUrl::Postgres(_) => Err(postgres_is_missing().into()),
+        DatabaseUrl::Postgres(url) => postgres::base::load(url, &new_id.to_string(), now, build),
     }
-}
-
-fn postgres_is_missing() -> Error {
-    Error::InvalidUrl { reason: "this version serves SQLite only".to_owned() }
 }
 
 /// A database under demo sessions. Cheap to clone; clones share the pools.
@@ -205,13 +262,45 @@ pub struct Database {
 }
 
 struct Inner {
-    base: PathBuf,
+    url: DatabaseUrl,
     /// SQLite has one writer at a time; a pool of one makes writers queue in this process instead of at the file.
+    /// On PostgreSQL both are the same pool.
     writer: r2d2::Pool<Connector>,
     readers: r2d2::Pool<Connector>,
     connector: Connector,
     options: OpenOptions,
-    attached: RwLock<Arc<Attached>>,
+    /// What is attached, and the base epoch that it was read in.
+    attached: RwLock<(i64, Arc<Attached>)>,
+}
+
+/// Makes connections to either database.
+#[derive(Debug, Clone)]
+enum Connector {
+    Sqlite(sqlite::connect::Connector),
+    Postgres(postgres::connect::Connector),
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = AnyConnection;
+    type Error = Error;
+
+    fn connect(&self) -> Result<AnyConnection> {
+        match self {
+            Self::Sqlite(connector) => connector.connect(),
+            Self::Postgres(connector) => connector.connect(),
+        }
+    }
+
+    fn is_valid(&self, conn: &mut AnyConnection) -> Result<()> {
+        match self {
+            Self::Sqlite(connector) => connector.is_valid(conn),
+            Self::Postgres(connector) => connector.is_valid(conn),
+        }
+    }
+
+    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
+        binding::is_in_transaction(conn)
+    }
 }
 
 impl Database {
@@ -222,27 +311,43 @@ impl Database {
     /// [`Error::File`] where a file is missing or is no database, [`Error::NotSealed`] where the base was never
     /// sealed, [`Error::NewerSchema`], [`Error::Attach`].
     pub fn open(url: &DatabaseUrl, options: OpenOptions, now: DateTime<Utc>) -> Result<Self> {
-        let DatabaseUrl::Sqlite(base) = url else { return Err(postgres_is_missing()) };
-        if !base.exists() {
-            return Err(Error::File { path: base.clone(), reason: "there is no such file".to_owned() });
-        }
-        let sessions = sessions_file(base);
-        let attached = sqlite::attach::take_up(base, &sessions, &options.attach, now)?;
-        let connector = Connector::new(base.clone(), sessions);
+        let (connector, attached) = match url {
+            DatabaseUrl::Sqlite(base) => {
+                if !base.exists() {
+                    return Err(Error::File {
+                        path: base.clone(),
+                        reason: "there is no such file".to_owned(),
+                    });
+                }
+                let sessions = sessions_file(base);
+                let attached = sqlite::attach::take_up(base, &sessions, &options.attach, now)?;
+                (Connector::Sqlite(sqlite::connect::Connector::new(base.clone(), sessions)), attached)
+            }
+            DatabaseUrl::Postgres(text) => {
+                let attached = postgres::base::take_up(text, &options.attach)?;
+                (Connector::Postgres(postgres::connect::Connector::new(text.clone())), attached)
+            }
+        };
         let pool = |size: u32| {
             r2d2::Pool::builder()
                 .max_size(size)
                 .min_idle(Some(1))
-                .test_on_check_out(false)
+                // A PostgreSQL that was restarted leaves dead connections in the pool.
+                .test_on_check_out(matches!(url, DatabaseUrl::Postgres(_)))
                 .connection_timeout(options.connection_timeout)
                 .build(connector.clone())
         };
+        let readers = pool(options.readers.max(1))?;
+        let writer = match url {
+            DatabaseUrl::Sqlite(_) => pool(1)?,
+            DatabaseUrl::Postgres(_) => readers.clone(),
+        };
         let inner = Inner {
-            base: base.clone(),
-            writer: pool(1)?,
-            readers: pool(options.readers.max(1))?,
+            url: url.clone(),
+            writer,
+            readers,
             connector,
-            attached: RwLock::new(Arc::new(attached)),
+            attached: RwLock::new((-1, Arc::new(attached))),
             options,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -259,14 +364,28 @@ impl Database {
         let mut conn = pool.get().map_err(Error::from)?;
         if !binding::is_current(&mut conn.link())? {
             *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
-            let attached = sqlite::attach::attached(&mut conn.link())?;
-            *self.inner.attached.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(attached);
         }
         work(&mut conn)
     }
 
-    fn attached(&self) -> Arc<Attached> {
-        Arc::clone(&self.inner.attached.read().unwrap_or_else(PoisonError::into_inner))
+    /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
+    /// transaction.
+    fn attached(&self, conn: &mut AnyConnection) -> Result<(i64, Arc<Attached>)> {
+        let epoch = verify::epoch(&mut conn.link())?;
+        {
+            let known = self.inner.attached.read().unwrap_or_else(PoisonError::into_inner);
+            if known.0 == epoch {
+                return Ok((epoch, Arc::clone(&known.1)));
+            }
+        }
+        let mut link = conn.link();
+        let attached = match &self.inner.url {
+            DatabaseUrl::Sqlite(_) => sqlite::attach::attached(&mut link)?,
+            DatabaseUrl::Postgres(_) => postgres::attach::attached(&mut link)?,
+        };
+        let attached = Arc::new(attached);
+        *self.inner.attached.write().unwrap_or_else(PoisonError::into_inner) = (epoch, Arc::clone(&attached));
+        Ok((epoch, attached))
     }
 
     /// A writing transaction that is not bound to a session.
@@ -369,7 +488,7 @@ impl Database {
         let retention = self.inner.options.retention;
         self.transaction(|conn| {
             let archive = reset(&mut conn.link(), session, new_id, retention, now)?;
-            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.base)?;
+            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
             Ok(ResetReport { archive, base_is_sealed })
         })
     }
@@ -388,12 +507,64 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
-        let attached = self.attached();
         let retention = self.inner.options.retention;
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
         self.transaction(|conn| {
-            let epoch = verify::epoch(&mut conn.link())?;
+            let (epoch, attached) = self.attached(conn)?;
             undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
+        })
+    }
+
+    /// Resets some records only, with the changes that depend on them: what was created under a created record goes
+    /// with it, what was deleted along with a deleted record comes back with it. Archived and undoable like any
+    /// reset; nothing is archived where none of the records is changed.
+    ///
+    /// # Errors
+    /// [`Error::UndoConflict`] where a base value that would come back clashes with another change,
+    /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
+    pub fn reset_records(
+        &self,
+        session: SessionId,
+        records: &[RecordKey],
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let retention = self.inner.options.retention;
+        self.transaction(|conn| {
+            let (epoch, attached) = self.attached(conn)?;
+            let request = RecordsReset { session, records, new_id, epoch, now };
+            let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
+            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+            Ok(ResetReport { archive, base_is_sealed })
+        })
+    }
+
+    /// What `session` has changed, newest first, from `after` on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database.
+    pub fn changes(
+        &self,
+        session: SessionId,
+        after: Option<&ChangePosition>,
+        limit: u32,
+    ) -> Result<Vec<Change>> {
+        self.with_connection(Mode::Read, |conn| {
+            in_transaction(conn, Mode::Read, |conn| {
+                let (_, attached) = self.attached(conn)?;
+                let layer = session::session_live_layer(&mut conn.link(), session)?;
+                changes::change_list(&mut conn.link(), &attached.tables, layer, after, i64::from(limit))
+            })
+        })
+    }
+
+    /// All records of an archive of `session`, with complete snapshots; none where the archive was restored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn archived_changes(&self, session: SessionId, archive: ArchiveId) -> Result<Vec<ArchivedChange>> {
+        self.with_connection(Mode::Read, |conn| {
+            changes::archived_change_list(&mut conn.link(), session, archive)
         })
     }
 
@@ -427,9 +598,9 @@ impl Database {
         now: DateTime<Utc>,
         new_id: &mut dyn FnMut() -> ArchiveId,
     ) -> Result<CleanupReport> {
-        let attached = self.attached();
         let retention = self.inner.options.retention;
         self.with_connection(Mode::Write, |conn| {
+            let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
             cleanup::cleanup(conn, &attached.tables, retention, now, new_id)
         })
     }
@@ -486,7 +657,7 @@ impl Database {
     pub fn ready(&self) -> Result<()> {
         self.with_connection(Mode::Read, |conn| {
             migrate::check_current(conn)?;
-            if verify::is_sealed(&mut conn.link(), &self.inner.base)? {
+            if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
                 Ok(())
             } else {
                 Err(Error::NotSealed {

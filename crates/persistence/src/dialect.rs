@@ -58,7 +58,8 @@ impl Dialect {
     pub(crate) fn unique_equal(self, left: &str, right: &str, part: &IndexPart) -> String {
         match (&part.collation, self) {
             (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", ddl::quote(collation)),
-            _ => format!("{left} = {right}"),
+            (Some(collation), Self::Postgres) => format!("{left} = {right} collate {collation}"),
+            (None, _) => format!("{left} = {right}"),
         }
     }
 
@@ -67,6 +68,24 @@ impl Dialect {
         match self {
             Self::Sqlite => "rowid",
             Self::Postgres => "ctid",
+        }
+    }
+
+    /// A record of a change table as a JSON document, without the control columns.
+    pub(crate) fn snapshot_of_change(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => {
+                format!("to_jsonb({alias}) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[]")
+            }
+        }
+    }
+
+    /// A record of a base table as a JSON document.
+    pub(crate) fn snapshot_of_base(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => format!("to_jsonb({alias})"),
         }
     }
 }

@@ -112,8 +112,10 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
             DatabaseErrorKind::CheckViolation => constraint(ConstraintKind::Check),
             DatabaseErrorKind::ClosedConnection => Self::Unavailable(message),
+            // On PostgreSQL a unit of work that is bound for reading is a read-only transaction.
+            DatabaseErrorKind::ReadOnlyTransaction => Self::NotBoundForWriting,
             _ => match message.split_once(TRIGGER_ERROR) {
-                Some((_, reason)) => from_trigger(reason),
+                Some((_, reason)) => from_trigger(reason).unwrap_or(Self::Database(error)),
                 None if message.contains("database is locked") => Self::Unavailable(message),
                 None => Self::Database(error),
             },
@@ -132,16 +134,17 @@ fn with_the_tables_own_names(message: &str) -> String {
     }
 }
 
-/// SQLite's triggers cannot raise an error of a constraint's own kind: their messages say it in words.
-fn from_trigger(reason: &str) -> Error {
-    let kinds = [
-        ("UNIQUE constraint failed", ConstraintKind::Unique),
-        ("FOREIGN KEY constraint failed", ConstraintKind::ForeignKey),
-        ("NOT NULL constraint failed", ConstraintKind::NotNull),
-    ];
-    match kinds.into_iter().find(|(prefix, _)| reason.starts_with(prefix)) {
-        Some((_, kind)) => Error::Constraint { kind, message: reason.to_owned() },
-        None => Error::NotBoundForWriting,
+/// What a message of a generated trigger means. SQLite's triggers cannot raise an error of a constraint's own
+/// kind: their messages say it in words.
+fn from_trigger(reason: &str) -> Option<Error> {
+    let constraint = |kind| Some(Error::Constraint { kind, message: reason.to_owned() });
+    let starts = |prefix: &str| reason.starts_with(prefix);
+    match () {
+        () if starts("UNIQUE constraint failed") => constraint(ConstraintKind::Unique),
+        () if starts("FOREIGN KEY constraint failed") => constraint(ConstraintKind::ForeignKey),
+        () if starts("not bound") || starts("the statement began") => Some(Error::NotBoundForWriting),
+        () if starts("there is no such session") => Some(Error::UnknownSession),
+        () => None,
     }
 }
 

@@ -6,12 +6,14 @@
 mod archive;
 mod attach;
 mod binding;
+mod changes;
 mod cleanup;
 mod connection;
 mod database;
 mod dialect;
 mod error;
 mod migrate;
+mod postgres;
 mod reconcile;
 mod reset;
 mod session;
@@ -25,8 +27,9 @@ mod verify;
 pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
 pub use database::{
-    BaseState, CleanupReport, Database, OpenOptions, ResetReport, Session, SessionSummary, Stats,
-    TableVerification, UndoReport, Verification, base_state, load_base, next_number,
+    ArchivedChange, BaseState, Change, ChangePosition, CleanupReport, Database, OpenOptions, RecordKey,
+    ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification, base_state,
+    load_base, next_number,
 };
 pub use error::{ConstraintKind, Error, Result};
 pub use url::{DatabaseUrl, sessions_file};

@@ -12,6 +12,8 @@ pub(crate) struct TableSpec {
     pub(crate) name: String,
     /// All its columns, in order.
     pub(crate) columns: Vec<ColumnSpec>,
+    /// The name of the primary key constraint, where the database names it.
+    pub(crate) key_name: String,
     /// The primary key: positions in `columns`, in the key's order.
     pub(crate) key: Vec<usize>,
     /// SQLite: the column that is the row id, whose values the database hands out.
@@ -39,6 +41,8 @@ pub(crate) struct ColumnSpec {
     pub(crate) collation: Option<String>,
     /// Whether it is NOT NULL.
     pub(crate) not_null: bool,
+    /// PostgreSQL: the sequence that hands out its values.
+    pub(crate) sequence: Option<String>,
     /// The text of its DEFAULT expression.
     pub(crate) default: Option<String>,
     /// The expression it is generated from.
@@ -63,6 +67,8 @@ pub(crate) struct IndexSpec {
     pub(crate) parts: Vec<IndexPart>,
     /// The condition of a partial index.
     pub(crate) predicate: Option<String>,
+    /// PostgreSQL: a unique index to which two NULLs are the same.
+    pub(crate) nulls_not_distinct: bool,
 }
 
 /// One part of an index.
@@ -72,8 +78,12 @@ pub(crate) struct IndexPart {
     pub(crate) term: IndexTerm,
     /// Its collation.
     pub(crate) collation: Option<String>,
+    /// PostgreSQL: its operator class, where it is not the default.
+    pub(crate) operator_class: Option<String>,
     /// Descending.
     pub(crate) descending: bool,
+    /// PostgreSQL: whether NULLs come first.
+    pub(crate) nulls_first: bool,
 }
 
 /// What an index part orders by.
@@ -97,6 +107,8 @@ pub(crate) struct CheckSpec {
 /// A foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ForeignKeySpec {
+    /// Its name, where the database names it.
+    pub(crate) name: String,
     /// The referring columns: positions in the child.
     pub(crate) columns: Vec<usize>,
     /// The table referred to, as the catalog spells it.
@@ -111,7 +123,8 @@ pub(crate) struct ForeignKeySpec {
     pub(crate) deferred: bool,
 }
 
-/// A foreign key's action.
+/// A foreign key's action, in SQL's words.
+#[allow(clippy::enum_variant_names, reason = "NO ACTION is what SQL calls it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Refuse, at the end of the statement.

@@ -10,16 +10,18 @@ use demo_reset_domain::{
     choose_archive,
 };
 use diesel::QueryableByName;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::archive::{NewArchive, StoredArchive, archive_insert, archive_list, archive_mark_restored};
 use crate::binding::{GuardedSession, guard};
 use crate::connection::{Link, Sql};
-use crate::database::UndoReport;
+use crate::database::{RecordKey, UndoReport};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
+use crate::sqlite::ddl;
+use crate::types::DbTime;
 
 /// What an undo is asked to do.
 pub(crate) struct UndoRequest {
@@ -106,7 +108,7 @@ fn merge(
         (layers.archived, layers.live)
     };
     for table in tables {
-        link.execute(layers.move_changes(table, from, to, ""))?;
+        layers.move_changes(link, table, from, to, "")?;
     }
     let side_counts = layer_counts(link, layers.side)?;
     let side = if side_counts.is_empty() {
@@ -138,6 +140,64 @@ fn merge(
     Ok((restored, side))
 }
 
+/// A reset of some records.
+pub(crate) struct RecordsReset<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) records: &'a [RecordKey],
+    pub(crate) new_id: ArchiveId,
+    pub(crate) epoch: i64,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Retires the changes of some records, with those that depend on them. Runs in a writing transaction.
+pub(crate) fn reset_records(
+    link: &mut Link<'_>,
+    tables: &[TableSpec],
+    request: &RecordsReset<'_>,
+    retention: Retention,
+) -> Result<Option<Archive>> {
+    let guarded = guard(link, request.session)?;
+    let layers = Merge {
+        tables,
+        dialect: link.dialect(),
+        // No layer has this number: there is only the live one to look at.
+        archived: LayerId(-1),
+        live: guarded.live_layer(),
+        side: guarded.fresh_layer(1),
+    };
+    for record in request.records {
+        if let Some(table) = tables.iter().find(|table| table.name == record.table) {
+            layers.set_record_aside(link, table, &record.key)?;
+        }
+    }
+    while layers.set_dependents_aside(link)? > 0 {}
+    let clashes = layers.live_clashes(link)?;
+    if !clashes.is_empty() {
+        return Err(Error::UndoConflict(clashes));
+    }
+    let counts = layer_counts(link, layers.side)?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    let archived_at = DbTime::new(request.now).get();
+    let expires_at = DbTime::new(retention.expires_at(request.now)).get();
+    let new = NewArchive {
+        id: request.new_id,
+        layer: layers.side,
+        epoch: request.epoch,
+        archived_at,
+        expires_at,
+        counts: &counts,
+    };
+    archive_insert(link, request.session, &guarded, &new)?;
+    link.execute(Sql::new(
+        "update demo_user_sessions set layers_used = layers_used + 1, archives_made = archives_made + 1 \
+         where number = ?",
+        [guarded.number.into()],
+    ))?;
+    Ok(Some(Archive { id: request.new_id, archived_at, expires_at, restored_at: None, counts }))
+}
+
 /// The layers of a merge, and the SQL that compares and moves them.
 struct Merge<'a> {
     tables: &'a [TableSpec],
@@ -160,6 +220,12 @@ struct KeyRow {
     record_key: Option<String>,
 }
 
+#[derive(QueryableByName)]
+struct MovedRow {
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
 fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
     parts.into_iter().collect::<Vec<_>>().join(separator)
 }
@@ -170,20 +236,7 @@ impl Merge<'_> {
         let mut conflicts = Vec::new();
         for table in self.tables {
             for clash in self.archived_clashes(table) {
-                let mut select = Sql::default();
-                select.push(&format!(
-                    "select {} as record_key from {} as x where x.demo_layer = {} and {}",
-                    self.dialect.key_as_json_text(table, "x"),
-                    self.dialect.change_table(&table.name),
-                    self.archived.0,
-                    clash.condition
-                ));
-                let rows: Vec<KeyRow> = link.load(select)?;
-                conflicts.extend(rows.into_iter().map(|row| Conflict {
-                    table: table.name.clone(),
-                    key: key_from_json(row.record_key.as_deref()),
-                    reason: clash.reason,
-                }));
+                conflicts.extend(self.find(link, table, self.archived, clash.reason, &clash.condition)?);
             }
         }
         // One line per record: the first reason found explains it.
@@ -198,8 +251,7 @@ impl Merge<'_> {
         let mut moved = 0;
         for table in self.tables {
             for clash in self.archived_clashes(table) {
-                moved +=
-                    link.execute(self.move_changes(table, self.archived, self.side, &clash.condition))?;
+                moved += self.move_changes(link, table, self.archived, self.side, &clash.condition)?;
             }
         }
         Ok(moved)
@@ -210,23 +262,130 @@ impl Merge<'_> {
         let mut moved = 0;
         for table in self.tables {
             for condition in self.live_obstacles(table) {
-                moved += link.execute(self.move_changes(table, self.live, self.side, &condition))?;
+                moved += self.move_changes(link, table, self.live, self.side, &condition)?;
             }
         }
         Ok(moved)
     }
 
-    /// Moves the changes of `from` that meet `condition` (all where it is empty) to the layer `to`.
-    fn move_changes(&self, table: &TableSpec, from: LayerId, to: LayerId, condition: &str) -> Sql {
+    /// Moves the change to one record to the side.
+    fn set_record_aside(&self, link: &mut Link<'_>, table: &TableSpec, key: &[String]) -> Result<usize> {
+        let columns: Vec<String> =
+            table.key_columns().map(|column| self.dialect.quote(&column.name)).collect();
+        if columns.len() != key.len() {
+            return Ok(0);
+        }
+        let equal = columns
+            .iter()
+            .zip(key)
+            .map(|(column, value)| format!("cast(x.{column} as text) = {}", ddl::literal(value)));
+        self.move_changes(link, table, self.live, self.side, &join(equal, " and "))
+    }
+
+    /// Moves to the side what depends on changes that are there: children left without a parent, and children that
+    /// were deleted along with a record that comes back. How many moved.
+    fn set_dependents_aside(&self, link: &mut Link<'_>) -> Result<usize> {
+        let mut moved = 0;
+        for table in self.tables {
+            let mut conditions = self.orphaned(table);
+            for key in &table.foreign_keys {
+                let Some(parent) = self.tables.iter().find(|other| other.name == key.parent) else {
+                    continue;
+                };
+                let refers = key.parent_columns.iter().zip(&key.columns).map(|(p, &c)| {
+                    format!("y.{} = x.{}", self.dialect.quote(p), self.dialect.quote(&table.columns[c].name))
+                });
+                conditions.push(format!(
+                    "x.demo_kind = 'deleted' and exists (select 1 from {} as y where y.demo_layer = {} \
+                     and y.demo_kind = 'deleted' and {})",
+                    self.dialect.change_table(&parent.name),
+                    self.side.0,
+                    join(refers, " and ")
+                ));
+            }
+            for condition in conditions {
+                moved += self.move_changes(link, table, self.live, self.side, &condition)?;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Live rows whose unique values a base row has that comes back.
+    fn live_clashes(&self, link: &mut Link<'_>) -> Result<Vec<Conflict>> {
+        let mut clashes = Vec::new();
+        for table in self.tables {
+            for condition in self.unique_conditions(table, self.archived) {
+                clashes.extend(self.find(link, table, self.live, ConflictReason::UniqueClash, &condition)?);
+            }
+        }
+        Ok(clashes)
+    }
+
+    /// The changes of `layer` that meet `condition`, as conflicts.
+    fn find(
+        &self,
+        link: &mut Link<'_>,
+        table: &TableSpec,
+        layer: LayerId,
+        reason: ConflictReason,
+        condition: &str,
+    ) -> Result<Vec<Conflict>> {
+        let mut select = Sql::default();
+        select.push(&format!(
+            "select {} as record_key from {} as x where x.demo_layer = {} and {condition}",
+            self.dialect.key_as_json_text(table, "x"),
+            self.dialect.change_table(&table.name),
+            layer.0,
+        ));
+        let rows: Vec<KeyRow> = link.load(select)?;
+        let conflict = |row: KeyRow| Conflict {
+            table: table.name.clone(),
+            key: key_from_json(row.record_key.as_deref()),
+            reason,
+        };
+        Ok(rows.into_iter().map(conflict).collect())
+    }
+
+    /// Moves the changes of `from` that meet `condition` (all where it is empty) to the layer `to`; how many.
+    fn move_changes(
+        &self,
+        link: &mut Link<'_>,
+        table: &TableSpec,
+        from: LayerId,
+        to: LayerId,
+        condition: &str,
+    ) -> Result<usize> {
         let and = if condition.is_empty() { String::new() } else { format!(" and {condition}") };
-        let mut sql = Sql::default();
-        sql.push(&format!(
+        let update = format!(
             "update {} as x set demo_layer = {} where x.demo_layer = {}{and}",
             self.dialect.change_table(&table.name),
             to.0,
             from.0
+        );
+        let mut sql = Sql::default();
+        if self.dialect == Dialect::Sqlite {
+            sql.push(&update);
+            return link.execute(sql);
+        }
+        // On PostgreSQL the counts of both layers change once, not row by row.
+        let name = ddl::literal(&table.name);
+        sql.push(&format!(
+            "with moved as ({update} returning x.demo_kind), n as (select count(*) as total, \
+             count(*) filter (where demo_kind = 'created') as created, \
+             count(*) filter (where demo_kind = 'edited') as edited, \
+             count(*) filter (where demo_kind = 'deleted') as deleted from moved), \
+             gone as (update demo_layer_counts c set created = c.created - n.created, edited = c.edited - n.edited, \
+             deleted = c.deleted - n.deleted from n where c.layer = {from} and c.table_name = {name}), \
+             come as (insert into demo_layer_counts as c (layer, table_name, created, edited, deleted) \
+             select {to}, {name}, n.created, n.edited, n.deleted from n where n.total > 0 \
+             on conflict (layer, table_name) do update set created = c.created + excluded.created, \
+             edited = c.edited + excluded.edited, deleted = c.deleted + excluded.deleted) \
+             select total from n",
+            from = from.0,
+            to = to.0
         ));
-        sql
+        let moved: Option<MovedRow> = link.first(sql)?;
+        Ok(moved.map_or(0, |row| usize::try_from(row.total).unwrap_or(usize::MAX)))
     }
 
     /// Why an archived change `x` of `table` could not come back.

@@ -1,41 +1,66 @@
 //! Proof that the base is intact, and the small shared secrets.
 
-use std::path::Path;
-
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::connection::{Link, Sql};
 use crate::database::{TableVerification, Verification};
 use crate::error::{Error, Result};
+use crate::postgres;
 use crate::sqlite::{base_file, discover};
 use crate::types::{DbTime, sql};
+use crate::url::DatabaseUrl;
 
 #[derive(QueryableByName)]
-struct BaseRow {
+struct EpochRow {
     #[diesel(sql_type = BigInt)]
     epoch: i64,
+}
+
+#[derive(QueryableByName)]
+struct StampRow {
     #[diesel(sql_type = Nullable<sql::UtcTime>)]
     sealed_at: Option<DbTime>,
     #[diesel(sql_type = Text)]
     stamp: String,
 }
 
-fn base(link: &mut Link<'_>) -> Result<BaseRow> {
-    let row = link.first(Sql::new("select epoch, sealed_at, stamp from demo_base", []))?;
-    row.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })
+fn never_attached() -> Error {
+    Error::NotSealed { reason: "it was never attached".to_owned() }
 }
 
 /// How often the base was opened and sealed.
 pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
-    Ok(base(link)?.epoch)
+    let row: Option<EpochRow> = link.first(Sql::new("select epoch from demo_base", []))?;
+    row.map(|row| row.epoch).ok_or_else(never_attached)
 }
 
-/// Whether the base is sealed and no program has written it since. Constant time: compares the header of the
-/// file with what it was when the manifest was taken.
-pub(crate) fn is_sealed(link: &mut Link<'_>, base_file: &Path) -> Result<bool> {
-    let base = base(link)?;
-    Ok(base.sealed_at.is_some() && base_file::stamp(base_file)? == base.stamp)
+/// Whether the base is sealed and no program has written it since. Constant time: on SQLite it compares the
+/// header of the file with what it was when the manifest was taken; on PostgreSQL it asks whether the seal was
+/// opened.
+pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl) -> Result<bool> {
+    match url {
+        DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
+        DatabaseUrl::Sqlite(path) => {
+            let row: Option<StampRow> = link.first(Sql::new("select sealed_at, stamp from demo_base", []))?;
+            let row = row.ok_or_else(never_attached)?;
+            Ok(row.sealed_at.is_some() && base_file::stamp(path)? == row.stamp)
+        }
+    }
+}
+
+fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
+    match link {
+        Link::Sqlite(_) => discover::base_tables(link),
+        Link::Postgres(_) => postgres::base::base_tables(link),
+    }
+}
+
+fn table_seal(link: &mut Link<'_>, table: &str) -> Result<base_file::TableSeal> {
+    match link {
+        Link::Sqlite(conn) => base_file::table_seal(conn, "base", table),
+        Link::Postgres(_) => postgres::base::table_seal(link, table),
+    }
 }
 
 #[derive(QueryableByName)]
@@ -57,12 +82,11 @@ pub(crate) fn verify(link: &mut Link<'_>) -> Result<Verification> {
     if manifest.is_empty() {
         return Err(Error::NotSealed { reason: "it has no manifest".to_owned() });
     }
-    let present = discover::base_tables(link)?;
+    let present = base_tables(link)?;
     let mut tables = Vec::new();
     for expected in &manifest {
         let (rows, fingerprint) = if present.contains(&expected.table_name) {
-            let Link::Sqlite(conn) = link else { continue };
-            let seal = base_file::table_seal(conn, "base", &expected.table_name)?;
+            let seal = table_seal(link, &expected.table_name)?;
             (seal.rows, seal.fingerprint)
         } else {
             (0, String::new())
@@ -75,8 +99,7 @@ pub(crate) fn verify(link: &mut Link<'_>) -> Result<Verification> {
         });
     }
     for table in present.iter().filter(|table| !manifest.iter().any(|row| &row.table_name == *table)) {
-        let Link::Sqlite(conn) = link else { continue };
-        let rows = base_file::table_seal(conn, "base", table)?.rows;
+        let rows = table_seal(link, table)?.rows;
         tables.push(TableVerification {
             table: table.clone(),
             expected_rows: 0,

@@ -142,7 +142,7 @@ fn template() -> &'static (Vec<u8>, String) {
             conn.batch_execute(ROWS)?;
             Ok::<_, Error>(())
         };
-        load_base(&url(&base), Uuid::from_u128(1), load).unwrap();
+        load_base(&url(&base), Uuid::from_u128(1), DateTime::UNIX_EPOCH, load).unwrap();
         (std::fs::read(base).unwrap(), hash_password(PASSWORD, &[7; 16]).unwrap())
     })
 }

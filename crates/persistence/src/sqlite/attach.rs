@@ -11,7 +11,7 @@ use super::base_file::{self, TableSeal};
 use super::connect;
 use super::ddl::{self, Attachment};
 use super::discover::{self, discover};
-use crate::attach::AttachOptions;
+use crate::attach::{AttachOptions, Attached};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{Link, SessionConnection, Sql};
 use crate::error::{Error, Result};
@@ -48,20 +48,11 @@ struct CountRow {
     count: i64,
 }
 
-/// What is attached, as the base defines it now.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Attached {
-    /// Tables under sessions.
-    pub(crate) tables: Vec<TableSpec>,
-    /// The other tables of the base.
-    pub(crate) outside: Vec<TableSpec>,
-    /// Whether views end with the tracking columns.
-    pub(crate) tracking_columns: bool,
-}
-
-impl Attached {
-    fn attachment(&self) -> Attachment<'_> {
-        Attachment { tables: &self.tables, outside: &self.outside, tracking_columns: self.tracking_columns }
+fn attachment(attached: &Attached) -> Attachment<'_> {
+    Attachment {
+        tables: &attached.tables,
+        outside: &attached.outside,
+        tracking_columns: attached.tracking_columns,
     }
 }
 
@@ -79,7 +70,7 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
 
 /// The statements that make the TEMP objects of a connection.
 pub(crate) fn connection_script(link: &mut Link<'_>) -> Result<String> {
-    Ok(ddl::connection_objects(&attached(link)?.attachment()))
+    Ok(ddl::connection_objects(&attachment(&attached(link)?)))
 }
 
 /// Opens the files, migrates the sessions file, and takes up the base that is there now: where it is another one
@@ -134,10 +125,7 @@ pub(crate) fn take_up(
 /// refused with the reason.
 pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Attached> {
     let discovery = discover(link)?;
-    let is_wanted = |name: &str| match &options.tables {
-        Some(wanted) => wanted.iter().any(|table| table.eq_ignore_ascii_case(name)),
-        None => true,
-    };
+    let is_wanted = |name: &str| options.wants(name);
     let mut reasons: Vec<String> = discovery
         .refused
         .iter()

@@ -166,21 +166,14 @@ fn counting_triggers(spec: &TableSpec) -> String {
 /// JSON has no binary type: a BLOB is written as `{"$hex": "…"}`.
 pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
     let arm = |spec: &TableSpec| {
-        let value = |column: &ColumnSpec| {
-            let column = quote(&column.name);
-            format!(
-                "case when typeof(c.{column}) = 'blob' then json_object('$hex', hex(c.{column})) else c.{column} end"
-            )
-        };
-        let pairs = spec.columns.iter().map(|column| format!("{}, {}", literal(&column.name), value(column)));
         let key =
             join(spec.key_columns().map(|column| format!("cast(c.{} as text)", quote(&column.name))), ", ");
         format!(
             "select a.id as archive_id, a.session_id, {} as table_name, json_array({key}) as record_key, \
-             c.demo_kind as kind, c.demo_changed_at as changed_at, json_object({}) as snapshot \
+             c.demo_kind as kind, c.demo_changed_at as changed_at, {} as snapshot \
              from demo_archives a join {} c on c.demo_layer = a.layer where a.restored_at is null",
             literal(&spec.name),
-            join(pairs, ", "),
+            snapshot(spec, "c"),
             quote(&change_table_name(&spec.name))
         )
     };
@@ -188,6 +181,18 @@ pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
     format!(
         "drop view if exists main.demo_archived_changes;\ncreate view main.demo_archived_changes as\n{arms};\n"
     )
+}
+
+/// A record as one JSON object.
+pub(crate) fn snapshot(spec: &TableSpec, alias: &str) -> String {
+    let pairs = spec.columns.iter().map(|column| {
+        let value = format!("{alias}.{}", quote(&column.name));
+        format!(
+            "{}, case when typeof({value}) = 'blob' then json_object('$hex', hex({value})) else {value} end",
+            literal(&column.name)
+        )
+    });
+    format!("json_object({})", join(pairs, ", "))
 }
 
 /// Statements that make the TEMP objects of a connection.

@@ -188,6 +188,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
                 name: column.name,
                 declared_type: column.declared_type,
                 not_null: column.not_null,
+                sequence: None,
                 default: column.default_text,
             }
         })
@@ -195,6 +196,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
     let mut spec = TableSpec {
         name: row.name.clone(),
         columns: specs,
+        key_name: String::new(),
         key,
         row_id,
         uniques: Vec::new(),
@@ -250,11 +252,18 @@ fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<()> {
                     Err(_) => IndexTerm::Expression(parsed.parts.get(position).cloned().unwrap_or_default()),
                 },
                 collation: part.collation,
+                operator_class: None,
                 descending: part.is_descending,
+                nulls_first: false,
             })
             .collect();
         let target = if index.is_unique { &mut spec.uniques } else { &mut spec.indexes };
-        target.push(IndexSpec { name: index.name, parts, predicate: parsed.predicate });
+        target.push(IndexSpec {
+            name: index.name,
+            parts,
+            predicate: parsed.predicate,
+            nulls_not_distinct: false,
+        });
     }
     Ok(())
 }
@@ -273,6 +282,7 @@ fn read_foreign_keys(link: &mut Link<'_>, spec: &mut TableSpec, deferred: &[bool
             // SQLite numbers foreign keys from the last declared to the first.
             let declared = usize::try_from(row.id).ok().and_then(|id| deferred.len().checked_sub(id + 1));
             spec.foreign_keys.push(ForeignKeySpec {
+                name: String::new(),
                 columns: Vec::new(),
                 parent: row.parent,
                 parent_columns: Vec::new(),

@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use diesel::{Connection, QueryableByName};
 
 use super::{base_file, connect};
+use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::database::BaseState;
 use crate::error::{Error, Result};
@@ -110,14 +111,14 @@ fn build_in<E: From<Error>>(
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let mut conn = AnyConnection::Sqlite(conn);
-    let begun = |sql: &str, conn: &mut AnyConnection| conn.batch_execute(sql).map_err(Error::from);
-    begun("drop table demo_loading; begin;", &mut conn)?;
-    build(&mut conn)?;
-    if let AnyConnection::Sqlite(sqlite) = &mut conn {
-        base_file::seal(sqlite, base_id)?;
-    }
-    begun("commit;", &mut conn)?;
-    Ok(())
+    conn.batch_execute("drop table demo_loading;").map_err(Error::from)?;
+    in_transaction(&mut conn, Mode::Write, |conn| {
+        build(conn)?;
+        if let AnyConnection::Sqlite(sqlite) = conn {
+            base_file::seal(sqlite, base_id)?;
+        }
+        Ok(())
+    })
 }
 
 fn put_in_place(loading: &Path, base: &Path, folder: &Path) -> Result<()> {

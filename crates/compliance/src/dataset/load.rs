@@ -1,0 +1,204 @@
+//! Loads the dataset into an empty database.
+
+use demo_reset_persistence::AnyConnection;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::{ExecuteCopyFromDsl, PgConnection, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::rows::{Batch, with_tables};
+use super::{DatasetError, DatasetOptions, SeedData, Sink, generate};
+use crate::schema;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/postgres");
+
+/// Creates the demo's tables, as far as they are missing.
+pub fn migrate(conn: &mut AnyConnection) -> Result<(), DatasetError> {
+    let done = match conn {
+        AnyConnection::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(|_| ()),
+        AnyConnection::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(|_| ()),
+    };
+    done.map_err(|error| DatasetError::Migration(error.to_string()))
+}
+
+/// How far loading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows loaded.
+    pub rows: u64,
+    /// Rows there will be, about; exact in the last report.
+    pub expected: u64,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadSummary {
+    /// Rows by table, parents first.
+    pub tables: Vec<(&'static str, u64)>,
+}
+
+impl LoadSummary {
+    /// Rows in all.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|(_, rows)| rows).sum()
+    }
+}
+
+/// Rows that come with one case, in thousandths, besides the case itself and the employees: for the progress bar.
+const ROWS_PER_CASE: u64 = 14_600;
+
+fn expected_rows(seed: &SeedData, options: &DatasetOptions) -> u64 {
+    seed.organizations
+        .iter()
+        .map(|organization| {
+            let cases = u64::from(organization.cases) * ROWS_PER_CASE / 1000;
+            (u64::from(organization.employees) + cases) * u64::from(options.scale)
+        })
+        .sum()
+}
+
+/// Loads the dataset into an empty database whose tables exist, inside the transaction that is open on `conn`.
+///
+/// Indexes are set aside while the rows come in and made again at the end, by their own definitions: sorting once
+/// is faster than inserting in the middle of a tree.
+pub fn load(
+    conn: &mut AnyConnection,
+    options: DatasetOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<LoadSummary, DatasetError> {
+    let seed = SeedData::embedded()?;
+    refuse_if_not_empty(conn)?;
+    let indexes = set_indexes_aside(conn)?;
+    let mut sink = Loader {
+        conn,
+        progress,
+        done: Progress { rows: 0, expected: expected_rows(seed, &options) },
+        tables: Batch::TABLES.iter().map(|&table| (table, 0)).collect(),
+    };
+    generate(seed, &options, &mut sink)?;
+    sink.done.expected = sink.done.rows;
+    let summary = LoadSummary { tables: sink.tables };
+    let done = sink.done;
+    for index in indexes {
+        conn.batch_execute(&index)?;
+    }
+    progress(done);
+    Ok(summary)
+}
+
+struct Loader<'a> {
+    conn: &'a mut AnyConnection,
+    progress: &'a mut dyn FnMut(Progress),
+    done: Progress,
+    tables: Vec<(&'static str, u64)>,
+}
+
+impl Sink for Loader<'_> {
+    fn write(&mut self, batch: &mut Batch) -> Result<(), DatasetError> {
+        match self.conn {
+            AnyConnection::Sqlite(conn) => insert(conn, batch)?,
+            AnyConnection::Postgres(conn) => copy(conn, batch)?,
+        }
+        for (total, rows) in self.tables.iter_mut().zip(batch.counts()) {
+            total.1 += rows as u64;
+        }
+        self.done.rows += batch.len() as u64;
+        self.done.expected = self.done.expected.max(self.done.rows);
+        batch.clear();
+        (self.progress)(self.done);
+        Ok(())
+    }
+}
+
+/// Rows in one statement: more make the statement dearer to prepare than the calls it saves.
+const ROWS_PER_INSERT: usize = 50;
+
+fn insert(conn: &mut SqliteConnection, batch: &Batch) -> QueryResult<()> {
+    macro_rules! insert_table {
+        ($table:ident, $rows:expr) => {
+            for rows in $rows.chunks(ROWS_PER_INSERT) {
+                diesel::insert_into(schema::$table::table).values(rows).execute(conn)?;
+            }
+        };
+    }
+    with_tables!(insert_table, batch);
+    Ok(())
+}
+
+fn copy(conn: &mut PgConnection, batch: &Batch) -> QueryResult<()> {
+    macro_rules! copy_table {
+        ($table:ident, $rows:expr) => {
+            if !$rows.is_empty() {
+                diesel::copy_from(schema::$table::table).from_insertable(&$rows).execute(conn)?;
+            }
+        };
+    }
+    with_tables!(copy_table, batch);
+    Ok(())
+}
+
+fn refuse_if_not_empty(conn: &mut AnyConnection) -> Result<(), DatasetError> {
+    let organizations: i64 = schema::organizations::table.count().get_result(conn)?;
+    if organizations > 0 {
+        return Err(DatasetError::NotEmpty("organizations"));
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Definition {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    definition: String,
+}
+
+/// PostgreSQL: drops the foreign keys, which it would check row by row, and returns the statements that make them
+/// again: then it checks them set by set. SQLite cannot add a foreign key to a table, and checks each cheaply.
+fn set_references_aside(conn: &mut AnyConnection, tables: &str) -> Result<Vec<String>, DatasetError> {
+    if matches!(conn, AnyConnection::Sqlite(_)) {
+        return Ok(Vec::new());
+    }
+    let found: Vec<Definition> = diesel::sql_query(format!(
+        "select format('alter table %s drop constraint %I', k.conrelid::regclass, k.conname) as name, \
+         format('alter table %s add constraint %I %s', k.conrelid::regclass, k.conname, \
+         pg_get_constraintdef(k.oid)) as definition from pg_constraint k join pg_class t on t.oid = k.conrelid \
+         where k.contype = 'f' and t.relnamespace = current_schema()::regnamespace and t.relname in ({tables}) \
+         order by t.relname, k.conname"
+    ))
+    .load(conn)?;
+    found
+        .into_iter()
+        .map(|key| {
+            conn.batch_execute(&key.name)?;
+            Ok(key.definition)
+        })
+        .collect()
+}
+
+/// Drops the indexes that no constraint needs, and returns the statements that make them again.
+fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetError> {
+    let tables = Batch::TABLES.iter().map(|table| format!("'{table}'")).collect::<Vec<_>>().join(", ");
+    let query = match conn {
+        // Indexes of constraints have no SQL of their own.
+        AnyConnection::Sqlite(_) => format!(
+            "select name, sql as definition from main.sqlite_schema \
+             where type = 'index' and sql is not null and tbl_name in ({tables}) order by name"
+        ),
+        AnyConnection::Postgres(_) => format!(
+            "select c.relname::text as name, pg_get_indexdef(i.indexrelid) as definition from pg_index i \
+             join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid \
+             where t.relnamespace = current_schema()::regnamespace and t.relname in ({tables}) \
+             and not exists (select 1 from pg_constraint k where k.conindid = i.indexrelid) order by c.relname"
+        ),
+    };
+    let found: Vec<Definition> = diesel::sql_query(query).load(conn)?;
+    let mut definitions = set_references_aside(conn, &tables)?;
+    for index in found {
+        conn.batch_execute(&format!("drop index \"{}\"", index.name))?;
+        definitions.push(index.definition);
+    }
+    Ok(definitions)
+}
