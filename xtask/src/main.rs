@@ -1,2 +1,59 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask <task>`. Each prints the commands it runs, so that they can be run by hand.
+//!
+//! Nothing here knows the product: tasks call cargo and the `demo-reset` binary.
+
+mod check;
+mod demo;
+mod postgres;
+mod run;
+mod suite;
+
+use std::process::ExitCode;
+
+use run::Failure;
+
+const USAGE: &str = "\
+Developer tasks.
+
+Usage: cargo xtask <task> [arguments for what the task runs]
+
+  demo            build the server and run it on data/demo.db, made and seeded if missing
+  seed            demo-reset seed
+  reset <user>    demo-reset reset
+  migrate         demo-reset migrate
+  test            the whole test suite; arguments go to `cargo test`
+  bench           the benchmarks; every missed figure is named
+  check           what CI checks: format, clippy, rustdoc, dependencies
+
+Each task prints the commands it runs.";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(task) = arguments.next() else {
+        run::say(USAGE);
+        return ExitCode::from(2);
+    };
+    let arguments: Vec<String> = arguments.collect();
+    match perform(&task, &arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            run::complain(&format!("cargo xtask {task}: {failure}"));
+            failure.exit_code()
+        }
+    }
+}
+
+fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
+    match task {
+        "demo" => demo::serve(arguments),
+        "seed" | "reset" | "migrate" => demo::command(task, arguments),
+        "test" => suite::test(arguments),
+        "bench" => suite::bench(arguments),
+        "check" => check::check(),
+        "help" | "--help" | "-h" => {
+            run::say(USAGE);
+            Ok(())
+        }
+        _ => Err(Failure::Usage(format!("there is no such task\n\n{USAGE}"))),
+    }
+}

@@ -1,6 +1,5 @@
 //! Every property of the bundled dataset, checked on the generated rows.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

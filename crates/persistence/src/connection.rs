@@ -1,9 +1,19 @@
-//! One connection type over both databases, chosen by the scheme of the URL.
+//! One connection type over both databases, and the engine's own way to run statements on any connection.
 
-use diesel::deserialize::FromSql;
+use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
+use diesel::connection::SimpleConnection;
+use diesel::deserialize::{FromSql, QueryableByName};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::HasSqlType;
+use diesel::sql_types::{BigInt, HasSqlType, Text};
+use diesel::sqlite::Sqlite;
+use diesel::{PgConnection, RunQueryDsl, SqliteConnection};
+use r2d2::{ManageConnection, PooledConnection};
 
+use crate::error::Result;
 use crate::types::{DbJson, DbTime, DbUuid, sql};
 
 pub use multi::{AnyConnection, MultiBackend};
@@ -52,3 +62,211 @@ macro_rules! portable_type {
 portable_type!(sql::Uuid, DbUuid);
 portable_type!(sql::UtcTime, DbTime);
 portable_type!(sql::Json, DbJson);
+
+/// A borrowed connection of either database, for the engine's own statements.
+///
+/// Hosts keep their connection types: whatever can lend a [`Link`] can be put under sessions.
+pub enum Link<'a> {
+    /// A connection to SQLite.
+    Sqlite(&'a mut SqliteConnection),
+    /// A connection to PostgreSQL.
+    Postgres(&'a mut PgConnection),
+}
+
+/// A connection type that the engine can work on.
+pub trait SessionConnection {
+    /// Lends the connection.
+    fn link(&mut self) -> Link<'_>;
+}
+
+impl SessionConnection for SqliteConnection {
+    fn link(&mut self) -> Link<'_> {
+        Link::Sqlite(self)
+    }
+}
+
+impl SessionConnection for PgConnection {
+    fn link(&mut self) -> Link<'_> {
+        Link::Postgres(self)
+    }
+}
+
+impl SessionConnection for AnyConnection {
+    fn link(&mut self) -> Link<'_> {
+        match self {
+            Self::Sqlite(conn) => Link::Sqlite(conn),
+            Self::Postgres(conn) => Link::Postgres(conn),
+        }
+    }
+}
+
+impl<M> SessionConnection for PooledConnection<M>
+where
+    M: ManageConnection,
+    M::Connection: SessionConnection,
+{
+    fn link(&mut self) -> Link<'_> {
+        (**self).link()
+    }
+}
+
+/// A value of a statement of the engine's.
+#[derive(Debug, Clone)]
+pub(crate) enum Bind {
+    Text(String),
+    Int(i64),
+    Time(DbTime),
+    Uuid(DbUuid),
+    Json(DbJson),
+}
+
+impl From<&str> for Bind {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<i64> for Bind {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<DateTime<Utc>> for Bind {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::Time(DbTime::new(time))
+    }
+}
+
+impl From<uuid::Uuid> for Bind {
+    fn from(id: uuid::Uuid) -> Self {
+        Self::Uuid(DbUuid(id))
+    }
+}
+
+impl From<serde_json::Value> for Bind {
+    fn from(value: serde_json::Value) -> Self {
+        Self::Json(DbJson(value))
+    }
+}
+
+/// A statement of the engine's: text and values in turn.
+///
+/// Unlike `diesel::sql_query` it lets Diesel keep the prepared statement, which matters for the statements that
+/// every unit of work begins with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sql {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(String),
+    Bind(Bind),
+}
+
+impl Sql {
+    /// A statement from text without identifiers of the host: every `?` stands for the next value.
+    pub(crate) fn new<const N: usize>(text: &str, binds: [Bind; N]) -> Self {
+        let mut sql = Self::default();
+        let mut binds = binds.into_iter();
+        let mut pieces = text.split('?');
+        sql.push(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            if let Some(bind) = binds.next() {
+                sql.bind(bind);
+            }
+            sql.push(piece);
+        }
+        sql
+    }
+
+    /// Adds text as it is.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.parts.push(Part::Text(text.to_owned()));
+        self
+    }
+
+    /// Adds a value.
+    pub(crate) fn bind(&mut self, value: impl Into<Bind>) -> &mut Self {
+        self.parts.push(Part::Bind(value.into()));
+        self
+    }
+}
+
+impl QueryId for Sql {
+    type QueryId = ();
+    // The text decides: Diesel then keys its cache by the text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Sql {
+    type SqlType = diesel::sql_types::Untyped;
+}
+
+impl<C> diesel::RunQueryDsl<C> for Sql {}
+
+impl<DB> QueryFragment<DB> for Sql
+where
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+    DbTime: ToSql<sql::UtcTime, DB>,
+    DbUuid: ToSql<sql::Uuid, DB>,
+    DbJson: ToSql<sql::Json, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_sql(text),
+                Part::Bind(Bind::Text(value)) => out.push_bind_param::<Text, _>(value)?,
+                Part::Bind(Bind::Int(value)) => out.push_bind_param::<BigInt, _>(value)?,
+                Part::Bind(Bind::Time(value)) => out.push_bind_param::<sql::UtcTime, _>(value)?,
+                Part::Bind(Bind::Uuid(value)) => out.push_bind_param::<sql::Uuid, _>(value)?,
+                Part::Bind(Bind::Json(value)) => out.push_bind_param::<sql::Json, _>(value)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A row of the engine's own that reads the same from both databases.
+pub(crate) trait Row: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static {}
+
+impl<T: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static> Row for T {}
+
+impl Link<'_> {
+    /// Runs one statement; how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: Sql) -> Result<usize> {
+        Ok(match self {
+            Self::Sqlite(conn) => sql.execute(*conn)?,
+            Self::Postgres(conn) => sql.execute(*conn)?,
+        })
+    }
+
+    /// Runs one query.
+    pub(crate) fn load<T: Row>(&mut self, sql: Sql) -> Result<Vec<T>> {
+        Ok(match self {
+            Self::Sqlite(conn) => sql.load(*conn)?,
+            Self::Postgres(conn) => sql.load(*conn)?,
+        })
+    }
+
+    /// The first row of a query, if it has any.
+    pub(crate) fn first<T: Row>(&mut self, sql: Sql) -> Result<Option<T>> {
+        Ok(self.load(sql)?.into_iter().next())
+    }
+
+    /// Runs several statements without values.
+    pub(crate) fn batch(&mut self, sql: &str) -> Result<()> {
+        // PostgreSQL refuses to do nothing.
+        if sql.trim().is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::Sqlite(conn) => conn.batch_execute(sql)?,
+            Self::Postgres(conn) => conn.batch_execute(sql)?,
+        }
+        Ok(())
+    }
+}

@@ -4,10 +4,26 @@
 //! `now` and new ids are parameters: the engine reads no clock and makes no id of its own.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, ChangeCounts, OnConflict, SessionId, UserKey};
+use demo_reset_domain::{
+    Archive, ArchiveId, ChangeCounts, ChangeKind, OnConflict, Retention, SessionId, UserKey,
+};
 
-use crate::connection::AnyConnection;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::archive::archive_list;
+use crate::attach::{AttachOptions, Attached};
+use crate::binding::{self, Mode, bound, in_transaction};
+use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
+use crate::reset::reset;
+use crate::session;
+use crate::sqlite;
+use crate::undo::{RecordsReset, UndoRequest, reset_records, undo};
+use crate::url::{DatabaseUrl, sessions_file};
+use crate::verify;
+use crate::{changes, cleanup};
+use crate::{migrate, postgres};
 
 /// A session as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +45,67 @@ pub struct ResetReport {
     pub archive: Option<Archive>,
     /// Whether the base is sealed, and has not been opened since its manifest was taken.
     pub base_is_sealed: bool,
+}
+
+/// A record to reset on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordKey {
+    /// Its table.
+    pub table: String,
+    /// Its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+}
+
+/// One change of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The base record under it; none for a created one.
+    pub base: Option<serde_json::Value>,
+    /// The record as the session sees it; none for a deleted one.
+    pub current: Option<serde_json::Value>,
+    /// Where the next page begins if this is the last one of a page.
+    pub position: ChangePosition,
+}
+
+impl Change {
+    /// The fields that differ from the base, each with its base and its current value.
+    pub fn differences(&self) -> Vec<(String, serde_json::Value, serde_json::Value)> {
+        changes::differences(self.base.as_ref(), self.current.as_ref())
+    }
+}
+
+/// A place in a list of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePosition {
+    /// The time of the last change seen.
+    pub changed_at: DateTime<Utc>,
+    /// Its table.
+    pub table: String,
+    /// Its key as a JSON array.
+    pub key: String,
+}
+
+/// One record of an archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchivedChange {
+    /// The table.
+    pub table: String,
+    /// The record's key: its values in the order of the primary key, each as text.
+    pub key: Vec<String>,
+    /// What was done to it.
+    pub kind: ChangeKind,
+    /// When it was last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The whole record; for a deleted one as it was before.
+    pub snapshot: serde_json::Value,
 }
 
 /// What an undo did.
@@ -113,79 +190,315 @@ pub struct SessionSummary {
     pub changes: ChangeCounts,
 }
 
-/// A database under demo sessions. Cheap to clone; clones share the pool.
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// What stands under sessions.
+    pub attach: AttachOptions,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Connections that read at the same time.
+    pub readers: u32,
+    /// How long a caller waits for a connection before [`Error::Unavailable`].
+    pub connection_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            attach: AttachOptions::default(),
+            retention: Retention::default(),
+            readers: 8,
+            connection_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What is at a database URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseState {
+    /// Nothing: a base can be loaded.
+    Missing,
+    /// A sealed base without a single row.
+    Empty,
+    /// A sealed base.
+    Sealed,
+    /// A database that was never sealed: of a host, or half loaded by something else.
+    Unsealed,
+}
+
+/// What is at `url`.
+///
+/// # Errors
+/// Where it cannot be read, or is no database.
+pub fn base_state(url: &DatabaseUrl) -> Result<BaseState> {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::load::state(path),
+        DatabaseUrl::Postgres(url) => postgres::base::state(url),
+    }
+}
+
+/// Builds a base with `build` and seals it as `new_id`, all or nothing: until it is complete, what is at `url`
+/// stays as it is. Sessions take the new base up when the database is next opened.
+///
+/// # Errors
+/// What `build` returns, or what stands in the way of putting the base in place.
+pub fn load_base<E: From<Error>>(
+    url: &DatabaseUrl,
+    new_id: uuid::Uuid,
+    now: DateTime<Utc>,
+    build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::load::load(path, &new_id.to_string(), build),
+        DatabaseUrl::Postgres(url) => postgres::base::load(url, &new_id.to_string(), now, build),
+    }
+}
+
+/// A database under demo sessions. Cheap to clone; clones share the pools.
 #[derive(Clone)]
-pub struct Database {}
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: DatabaseUrl,
+    /// SQLite has one writer at a time; a pool of one makes writers queue in this process instead of at the file.
+    /// On PostgreSQL both are the same pool.
+    writer: r2d2::Pool<Connector>,
+    readers: r2d2::Pool<Connector>,
+    connector: Connector,
+    options: OpenOptions,
+    /// What is attached, and the base epoch that it was read in.
+    attached: RwLock<(i64, Arc<Attached>)>,
+}
+
+/// Makes connections to either database.
+#[derive(Debug, Clone)]
+enum Connector {
+    Sqlite(sqlite::connect::Connector),
+    Postgres(postgres::connect::Connector),
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = AnyConnection;
+    type Error = Error;
+
+    fn connect(&self) -> Result<AnyConnection> {
+        match self {
+            Self::Sqlite(connector) => connector.connect(),
+            Self::Postgres(connector) => connector.connect(),
+        }
+    }
+
+    fn is_valid(&self, conn: &mut AnyConnection) -> Result<()> {
+        match self {
+            Self::Sqlite(connector) => connector.is_valid(conn),
+            Self::Postgres(connector) => connector.is_valid(conn),
+        }
+    }
+
+    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
+        binding::is_in_transaction(conn)
+    }
+}
 
 impl Database {
+    /// Opens a database whose base is there: migrates the engine's tables, takes up a base that is new, and
+    /// attaches its tables.
+    ///
+    /// # Errors
+    /// [`Error::File`] where a file is missing or is no database, [`Error::NotSealed`] where the base was never
+    /// sealed, [`Error::NewerSchema`], [`Error::Attach`].
+    pub fn open(url: &DatabaseUrl, options: OpenOptions, now: DateTime<Utc>) -> Result<Self> {
+        let (connector, attached) = match url {
+            DatabaseUrl::Sqlite(base) => {
+                if !base.exists() {
+                    return Err(Error::File {
+                        path: base.clone(),
+                        reason: "there is no such file".to_owned(),
+                    });
+                }
+                let sessions = sessions_file(base);
+                let attached = sqlite::attach::take_up(base, &sessions, &options.attach, now)?;
+                (Connector::Sqlite(sqlite::connect::Connector::new(base.clone(), sessions)), attached)
+            }
+            DatabaseUrl::Postgres(text) => {
+                let attached = postgres::base::take_up(text, &options.attach)?;
+                (Connector::Postgres(postgres::connect::Connector::new(text.clone())), attached)
+            }
+        };
+        let pool = |size: u32| {
+            r2d2::Pool::builder()
+                .max_size(size)
+                .min_idle(Some(1))
+                // A PostgreSQL that was restarted leaves dead connections in the pool.
+                .test_on_check_out(matches!(url, DatabaseUrl::Postgres(_)))
+                .connection_timeout(options.connection_timeout)
+                .build(connector.clone())
+        };
+        let readers = pool(options.readers.max(1))?;
+        let writer = match url {
+            DatabaseUrl::Sqlite(_) => pool(1)?,
+            DatabaseUrl::Postgres(_) => readers.clone(),
+        };
+        let inner = Inner {
+            url: url.clone(),
+            writer,
+            readers,
+            connector,
+            attached: RwLock::new((-1, Arc::new(attached))),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs `work` on a connection of the pool. A connection that was opened over a base that has been replaced
+    /// is opened again, once.
+    fn with_connection<T, E: From<Error>>(
+        &self,
+        mode: Mode,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
+        let mut conn = pool.get().map_err(Error::from)?;
+        if !binding::is_current(&mut conn.link())? {
+            *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+        }
+        work(&mut conn)
+    }
+
+    /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
+    /// transaction.
+    fn attached(&self, conn: &mut AnyConnection) -> Result<(i64, Arc<Attached>)> {
+        let epoch = verify::epoch(&mut conn.link())?;
+        {
+            let known = self.inner.attached.read().unwrap_or_else(PoisonError::into_inner);
+            if known.0 == epoch {
+                return Ok((epoch, Arc::clone(&known.1)));
+            }
+        }
+        let mut link = conn.link();
+        let attached = match &self.inner.url {
+            DatabaseUrl::Sqlite(_) => sqlite::attach::attached(&mut link)?,
+            DatabaseUrl::Postgres(_) => postgres::attach::attached(&mut link)?,
+        };
+        let attached = Arc::new(attached);
+        *self.inner.attached.write().unwrap_or_else(PoisonError::into_inner) = (epoch, Arc::clone(&attached));
+        Ok((epoch, attached))
+    }
+
+    /// A writing transaction that is not bound to a session.
+    fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
+    }
+
     /// The user's session; made now, with `new_id`, where there is none. Records activity at most once a minute.
     ///
     /// Safe under races: any number of simultaneous first calls give one session.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn session(&self, user: &UserKey, new_id: SessionId, now: DateTime<Utc>) -> Result<Session> {
-        let _ = (user, new_id, now);
-        todo!()
+        let mut found = match self.session_find(user)? {
+            Some(found) => found,
+            None => {
+                self.transaction(|conn| session::session_get_or_create(&mut conn.link(), user, new_id, now))?
+            }
+        };
+        if session::session_touch_is_due(&found, now) {
+            self.transaction(|conn| session::session_touch(&mut conn.link(), found.id, now))?;
+            found.last_activity_at = now;
+        }
+        Ok(found)
     }
 
     /// The user's session, if there is one.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn session_find(&self, user: &UserKey) -> Result<Option<Session>> {
-        let _ = user;
-        todo!()
+        self.with_connection(Mode::Read, |conn| session::session_find(&mut conn.link(), user))
     }
 
-    /// Runs `work` on the base data alone: no session, read only.
-    pub fn read_base<T, E>(
+    /// The session of that id, if there is one.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn session_by_id(&self, id: SessionId) -> Result<Option<Session>> {
+        self.with_connection(Mode::Read, |conn| session::session_by_id(&mut conn.link(), id))
+    }
+
+    /// Runs `work` on the base data alone: no session, and writes through a view are refused.
+    ///
+    /// # Errors
+    /// What `work` returns, or those of the database.
+    pub fn read_base<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E>
-    where
-        E: From<Error> + From<diesel::result::Error>,
-    {
-        let _ = work;
-        todo!()
+    ) -> std::result::Result<T, E> {
+        self.with_connection(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
     }
 
     /// Runs `work` in one read-only transaction that sees the world of `session`.
-    pub fn read<T, E>(
+    ///
+    /// # Errors
+    /// What `work` returns, [`Error::UnknownSession`], or those of the database.
+    pub fn read<T, E: From<Error>>(
         &self,
         session: SessionId,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E>
-    where
-        E: From<Error> + From<diesel::result::Error>,
-    {
-        let _ = (session, work);
-        todo!()
+    ) -> std::result::Result<T, E> {
+        self.with_connection(Mode::Read, |conn| bound(conn, session, Mode::Read, None, work))
     }
 
     /// Runs `work` in one transaction that sees and writes the world of `session`. Committed if `work` returns
     /// `Ok`, rolled back otherwise.
-    pub fn write<T, E>(
+    ///
+    /// # Errors
+    /// What `work` returns, [`Error::UnknownSession`], [`Error::Constraint`] where a deferred foreign key is
+    /// still broken at the end, or those of the database.
+    pub fn write<T, E: From<Error>>(
         &self,
         session: SessionId,
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E>
-    where
-        E: From<Error> + From<diesel::result::Error>,
-    {
-        let _ = (session, now, work);
-        todo!()
+    ) -> std::result::Result<T, E> {
+        self.with_connection(Mode::Write, |conn| bound(conn, session, Mode::Write, Some(now), work))
     }
 
     /// Changes in the live layer of `session`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database.
     pub fn change_counts(&self, session: SessionId) -> Result<ChangeCounts> {
-        let _ = session;
-        todo!()
+        self.with_connection(Mode::Read, |conn| {
+            in_transaction(conn, Mode::Read, |conn| {
+                let layer = session::session_live_layer(&mut conn.link(), session)?;
+                session::layer_counts(&mut conn.link(), layer)
+            })
+        })
     }
 
-    /// Retires the live layer of `session` into an archive. Constant cost.
+    /// Retires the live layer of `session` into an archive named `new_id`. Constant cost.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        let _ = (session, new_id, now);
-        todo!()
+        let retention = self.inner.options.retention;
+        self.transaction(|conn| {
+            let archive = reset(&mut conn.link(), session, new_id, retention, now)?;
+            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+            Ok(ResetReport { archive, base_is_sealed })
+        })
     }
 
     /// Brings an archive back: the newest available, or the `wanted` one. `new_id` names the archive that a
-    /// conflict may need.
+    /// conflict may need. All or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Undo`], [`Error::UndoConflict`], [`Error::UnknownSession`], or those of the database; nothing is
+    /// changed then.
     pub fn undo(
         &self,
         session: SessionId,
@@ -194,65 +507,173 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
-        let _ = (session, wanted, on_conflict, new_id, now);
-        todo!()
+        let retention = self.inner.options.retention;
+        let request = UndoRequest { session, wanted, on_conflict, new_id, now };
+        self.transaction(|conn| {
+            let (epoch, attached) = self.attached(conn)?;
+            undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
+        })
+    }
+
+    /// Resets some records only, with the changes that depend on them: what was created under a created record goes
+    /// with it, what was deleted along with a deleted record comes back with it. Archived and undoable like any
+    /// reset; nothing is archived where none of the records is changed.
+    ///
+    /// # Errors
+    /// [`Error::UndoConflict`] where a base value that would come back clashes with another change,
+    /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
+    pub fn reset_records(
+        &self,
+        session: SessionId,
+        records: &[RecordKey],
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let retention = self.inner.options.retention;
+        self.transaction(|conn| {
+            let (epoch, attached) = self.attached(conn)?;
+            let request = RecordsReset { session, records, new_id, epoch, now };
+            let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
+            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+            Ok(ResetReport { archive, base_is_sealed })
+        })
+    }
+
+    /// What `session` has changed, newest first, from `after` on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database.
+    pub fn changes(
+        &self,
+        session: SessionId,
+        after: Option<&ChangePosition>,
+        limit: u32,
+    ) -> Result<Vec<Change>> {
+        self.with_connection(Mode::Read, |conn| {
+            in_transaction(conn, Mode::Read, |conn| {
+                let (_, attached) = self.attached(conn)?;
+                let layer = session::session_live_layer(&mut conn.link(), session)?;
+                changes::change_list(&mut conn.link(), &attached.tables, layer, after, i64::from(limit))
+            })
+        })
+    }
+
+    /// All records of an archive of `session`, with complete snapshots; none where the archive was restored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn archived_changes(&self, session: SessionId, archive: ArchiveId) -> Result<Vec<ArchivedChange>> {
+        self.with_connection(Mode::Read, |conn| {
+            changes::archived_change_list(&mut conn.link(), session, archive)
+        })
     }
 
     /// The archives of `session`, newest first.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn archives(&self, session: SessionId) -> Result<Vec<Archive>> {
-        let _ = session;
-        todo!()
+        self.with_connection(Mode::Read, |conn| {
+            let stored = archive_list(&mut conn.link(), session)?;
+            Ok(stored.into_iter().map(|stored| stored.archive).collect())
+        })
     }
 
     /// Compares every base table with the manifest: count and fingerprint of every row.
+    ///
+    /// # Errors
+    /// [`Error::NotSealed`], or those of the database.
     pub fn verify(&self) -> Result<Verification> {
-        todo!()
+        self.with_connection(Mode::Read, |conn| {
+            in_transaction(conn, Mode::Read, |conn| verify::verify(&mut conn.link()))
+        })
     }
 
     /// Purges what is expired, archives what is idle. `new_id` makes the ids of new archives.
+    ///
+    /// # Errors
+    /// Only those of the database; what was done until then stays done.
     pub fn cleanup(
         &self,
         now: DateTime<Utc>,
         new_id: &mut dyn FnMut() -> ArchiveId,
     ) -> Result<CleanupReport> {
-        let _ = (now, new_id);
-        todo!()
+        let retention = self.inner.options.retention;
+        self.with_connection(Mode::Write, |conn| {
+            let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
+            cleanup::cleanup(conn, &attached.tables, retention, now, new_id)
+        })
     }
 
     /// Figures about one organization, or about all.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn stats(&self, organization: Option<&str>, now: DateTime<Utc>) -> Result<Stats> {
-        let _ = (organization, now);
-        todo!()
+        let idle_since = self.inner.options.retention.idle_since(now);
+        self.read_base(|conn| session::stats(&mut conn.link(), organization, idle_since, now))
     }
 
     /// Sessions of one organization, or of all, most recently active first.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn sessions(&self, organization: Option<&str>) -> Result<Vec<SessionSummary>> {
-        let _ = organization;
-        todo!()
+        self.read_base(|conn| session::session_list(&mut conn.link(), organization))
     }
 
-    /// A small secret that all servers of this database share (a signing key, a password hash). Stored if absent;
-    /// the stored one is returned.
+    /// A small secret that all servers of this database share (a signing key, a password hash). Made and stored
+    /// if absent; the stored one is returned.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn secret(&self, name: &str, make: impl FnOnce() -> String) -> Result<String> {
-        let _ = (name, make);
-        todo!()
+        if let Some(value) = self.secret_find(name)? {
+            return Ok(value);
+        }
+        self.transaction(|conn| verify::secret_get_or_store(&mut conn.link(), name, make))
+    }
+
+    /// A secret, if it is stored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn secret_find(&self, name: &str) -> Result<Option<String>> {
+        self.with_connection(Mode::Read, |conn| verify::secret_find(&mut conn.link(), name))
     }
 
     /// Replaces a secret.
+    ///
+    /// # Errors
+    /// Only those of the database.
     pub fn secret_replace(&self, name: &str, value: &str) -> Result<()> {
-        let _ = (name, value);
-        todo!()
+        self.transaction(|conn| verify::secret_replace(&mut conn.link(), name, value))
     }
 
     /// Whether the database answers, its migrations are current and its base is sealed.
+    ///
+    /// # Errors
+    /// The one that says why not.
     pub fn ready(&self) -> Result<()> {
-        todo!()
+        self.with_connection(Mode::Read, |conn| {
+            migrate::check_current(conn)?;
+            if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
+                Ok(())
+            } else {
+                Err(Error::NotSealed {
+                    reason: "the base was opened or written since it was sealed".to_owned(),
+                })
+            }
+        })
     }
 }
 
-/// The next number of a session's sequence `name`: one more than the larger of `floor` and the last number handed
-/// out, whatever was reset in between. Call it inside [`Database::write`].
+/// The next number of the bound session's sequence `name`: one more than the larger of `floor` and the last
+/// number handed out, whatever was reset in between. Call it inside [`Database::write`].
+///
+/// # Errors
+/// [`Error::NotBoundForWriting`] outside a unit of work that writes.
 pub fn next_number(conn: &mut AnyConnection, name: &str, floor: i64) -> Result<i64> {
-    let _ = (conn, name, floor);
-    todo!()
+    let session_number = binding::bound_session_number(&mut conn.link())?;
+    session::sequence_next(&mut conn.link(), session_number, name, floor)
 }

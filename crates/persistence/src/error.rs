@@ -48,6 +48,9 @@ pub enum Error {
         /// One reason per obstacle, each naming its table.
         reasons: Vec<String>,
     },
+    /// The base was replaced since this connection was opened. Servers open a new one and try again.
+    #[error("the base was replaced: try again")]
+    BaseReplaced,
     /// The session does not exist (any more).
     #[error("there is no such session")]
     UnknownSession,
@@ -101,7 +104,7 @@ pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         let DieselError::DatabaseError(kind, info) = &error else { return Self::Database(error) };
-        let message = info.message().replace(CHANGE_TABLE_PREFIX, "");
+        let message = with_the_tables_own_names(info.message());
         let constraint = |kind| Self::Constraint { kind, message: message.clone() };
         match kind {
             DatabaseErrorKind::UniqueViolation => constraint(ConstraintKind::Unique),
@@ -109,8 +112,10 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
             DatabaseErrorKind::CheckViolation => constraint(ConstraintKind::Check),
             DatabaseErrorKind::ClosedConnection => Self::Unavailable(message),
+            // On PostgreSQL a unit of work that is bound for reading is a read-only transaction.
+            DatabaseErrorKind::ReadOnlyTransaction => Self::NotBoundForWriting,
             _ => match message.split_once(TRIGGER_ERROR) {
-                Some((_, reason)) => from_trigger(reason),
+                Some((_, reason)) => from_trigger(reason).unwrap_or(Self::Database(error)),
                 None if message.contains("database is locked") => Self::Unavailable(message),
                 None => Self::Database(error),
             },
@@ -118,16 +123,28 @@ impl From<DieselError> for Error {
     }
 }
 
-/// SQLite's triggers cannot raise an error of a constraint's own kind: their messages say it in words.
-fn from_trigger(reason: &str) -> Error {
-    let kinds = [
-        ("UNIQUE constraint failed", ConstraintKind::Unique),
-        ("FOREIGN KEY constraint failed", ConstraintKind::ForeignKey),
-        ("NOT NULL constraint failed", ConstraintKind::NotNull),
-    ];
-    match kinds.into_iter().find(|(prefix, _)| reason.starts_with(prefix)) {
-        Some((_, kind)) => Error::Constraint { kind, message: reason.to_owned() },
-        None => Error::NotBoundForWriting,
+/// A change table has its table's name behind a prefix, and its unique indexes begin with the layer.
+fn with_the_tables_own_names(message: &str) -> String {
+    let message = message.replace(CHANGE_TABLE_PREFIX, "");
+    match (message.find(": "), message.find(".demo_layer, ")) {
+        (Some(colon), Some(layer)) if colon < layer => {
+            format!("{}{}", &message[..colon + 2], &message[layer + ".demo_layer, ".len()..])
+        }
+        _ => message,
+    }
+}
+
+/// What a message of a generated trigger means. SQLite's triggers cannot raise an error of a constraint's own
+/// kind: their messages say it in words.
+fn from_trigger(reason: &str) -> Option<Error> {
+    let constraint = |kind| Some(Error::Constraint { kind, message: reason.to_owned() });
+    let starts = |prefix: &str| reason.starts_with(prefix);
+    match () {
+        () if starts("UNIQUE constraint failed") => constraint(ConstraintKind::Unique),
+        () if starts("FOREIGN KEY constraint failed") => constraint(ConstraintKind::ForeignKey),
+        () if starts("not bound") || starts("the statement began") => Some(Error::NotBoundForWriting),
+        () if starts("there is no such session") => Some(Error::UnknownSession),
+        () => None,
     }
 }
 

@@ -1,9 +1,35 @@
 //! Per-user copy-on-write sessions over one shared database.
-pub mod connection;
-pub mod database;
-pub mod error;
-pub mod types;
+//!
+//! [`Database`] is the entry point: it opens a database whose tables stand under sessions, runs units of work
+//! bound to a session, and resets, undoes, verifies and cleans up.
 
-pub use connection::AnyConnection;
-pub use database::*;
+mod archive;
+mod attach;
+mod binding;
+mod changes;
+mod cleanup;
+mod connection;
+mod database;
+mod dialect;
+mod error;
+mod migrate;
+mod postgres;
+mod reconcile;
+mod reset;
+mod session;
+mod spec;
+mod sqlite;
+pub mod types;
+mod undo;
+mod url;
+mod verify;
+
+pub use attach::AttachOptions;
+pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
+pub use database::{
+    ArchivedChange, BaseState, Change, ChangePosition, CleanupReport, Database, OpenOptions, RecordKey,
+    ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification, base_state,
+    load_base, next_number,
+};
 pub use error::{ConstraintKind, Error, Result};
+pub use url::{DatabaseUrl, sessions_file};

@@ -12,14 +12,13 @@ use super::{DatasetError, DatasetOptions, SeedData, Sink, generate};
 use crate::schema;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/postgres");
 
 /// Creates the demo's tables, as far as they are missing.
 pub fn migrate(conn: &mut AnyConnection) -> Result<(), DatasetError> {
     let done = match conn {
         AnyConnection::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(|_| ()),
-        AnyConnection::Postgres(_) => {
-            return Err(DatasetError::Migration("there are no tables for PostgreSQL yet".to_owned()));
-        }
+        AnyConnection::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(|_| ()),
     };
     done.map_err(|error| DatasetError::Migration(error.to_string()))
 }
@@ -166,6 +165,29 @@ struct Definition {
     definition: String,
 }
 
+/// PostgreSQL: drops the foreign keys, which it would check row by row, and returns the statements that make them
+/// again: then it checks them set by set. SQLite cannot add a foreign key to a table, and checks each cheaply.
+fn set_references_aside(conn: &mut AnyConnection, tables: &str) -> Result<Vec<String>, DatasetError> {
+    if matches!(conn, AnyConnection::Sqlite(_)) {
+        return Ok(Vec::new());
+    }
+    let found: Vec<Definition> = diesel::sql_query(format!(
+        "select format('alter table %s drop constraint %I', k.conrelid::regclass, k.conname) as name, \
+         format('alter table %s add constraint %I %s', k.conrelid::regclass, k.conname, \
+         pg_get_constraintdef(k.oid)) as definition from pg_constraint k join pg_class t on t.oid = k.conrelid \
+         where k.contype = 'f' and t.relnamespace = current_schema()::regnamespace and t.relname in ({tables}) \
+         order by t.relname, k.conname"
+    ))
+    .load(conn)?;
+    found
+        .into_iter()
+        .map(|key| {
+            conn.batch_execute(&key.name)?;
+            Ok(key.definition)
+        })
+        .collect()
+}
+
 /// Drops the indexes that no constraint needs, and returns the statements that make them again.
 fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetError> {
     let tables = Batch::TABLES.iter().map(|table| format!("'{table}'")).collect::<Vec<_>>().join(", ");
@@ -183,7 +205,7 @@ fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetErr
         ),
     };
     let found: Vec<Definition> = diesel::sql_query(query).load(conn)?;
-    let mut definitions = Vec::new();
+    let mut definitions = set_references_aside(conn, &tables)?;
     for index in found {
         conn.batch_execute(&format!("drop index \"{}\"", index.name))?;
         definitions.push(index.definition);

@@ -1,0 +1,823 @@
+//! The OpenAPI document, 3.1. What records are made of comes from the same tables that their input is checked against.
+
+use demo_reset_compliance::{
+    AUDIT_FIELDS, Activity, Association, AssociationContent, Case, CaseContent, Category, Content, Employee,
+    Field, FieldKind, Filter, Investigation, InvestigationContent, ListSpec, Location, MAX_LIMIT, Message,
+    MessageContent, Note, NoteContent, OnCreate, OnEdit, Riu, RiuContent, Subject, SubjectContent, User,
+};
+use serde_json::{Map, Value, json};
+
+use super::BASE_PATH;
+use crate::error::PROBLEM_JSON;
+
+/// The document.
+pub(crate) fn document() -> Value {
+    let mut paths = Map::new();
+    root_paths(&mut paths);
+    sign_in_paths(&mut paths);
+    demo_paths(&mut paths);
+    admin_paths(&mut paths);
+    record_paths(&mut paths);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "demo-reset",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A compliance demo in which every user works in a private copy of three years of shared \
+                data, and can reset and undo at any time.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "bearer": [] }],
+        "tags": [
+            { "name": "sign-in", "description": "Tokens." },
+            { "name": "demo", "description": "The session: its changes, reset, undo, verification." },
+            { "name": "administration", "description": "Sessions of one's own organization." },
+            { "name": "records", "description": "Records as the session sees them." },
+            { "name": "reference", "description": "What records refer to." },
+            { "name": "service", "description": "Health and documents." },
+        ],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+            },
+            "schemas": schemas(),
+            "responses": refusals(),
+        },
+    })
+}
+
+/// One operation under construction.
+struct Operation {
+    id: String,
+    tag: &'static str,
+    summary: String,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Map<String, Value>,
+    is_public: bool,
+}
+
+impl Operation {
+    fn new(id: impl Into<String>, tag: &'static str, summary: impl Into<String>) -> Self {
+        let operation = Self {
+            id: id.into(),
+            tag,
+            summary: summary.into(),
+            parameters: Vec::new(),
+            body: None,
+            answers: Map::new(),
+            is_public: false,
+        };
+        operation.refused("Unauthorized").refused("Unavailable")
+    }
+
+    /// Without a token.
+    fn public(mut self) -> Self {
+        self.is_public = true;
+        self.answers.remove("401");
+        self
+    }
+
+    fn parameter(mut self, parameter: Value) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// An id in the path.
+    fn id(self, name: &str) -> Self {
+        let schema = json!({ "type": "string", "format": "uuid" });
+        let parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
+        self.parameter(parameter).refused("MalformedRequest").refused("NotFound")
+    }
+
+    fn body(mut self, schema: &str, is_required: bool) -> Self {
+        let content = json!({ "application/json": { "schema": reference(schema) } });
+        self.body = Some(json!({ "required": is_required, "content": content }));
+        self.refused("MalformedRequest")
+            .refused("BodyTooLarge")
+            .refused("UnsupportedMediaType")
+            .refused("Invalid")
+    }
+
+    fn answer(mut self, status: u16, description: &str, schema: Option<&str>) -> Self {
+        let mut answer = json!({ "description": description });
+        if let Some(schema) = schema {
+            answer["content"] = json!({ "application/json": { "schema": reference(schema) } });
+        }
+        self.answers.insert(status.to_string(), answer);
+        self
+    }
+
+    fn header(mut self, status: u16, name: &str, description: &str) -> Self {
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        if let Some(answer) = self.answers.get_mut(&status.to_string()) {
+            answer["headers"][name] = header;
+        }
+        self
+    }
+
+    /// A record or list with a version.
+    fn versioned(self) -> Self {
+        let parameter = json!({
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The version that the caller has.",
+            "schema": { "type": "string" },
+        });
+        self.parameter(parameter)
+            .header(200, "ETag", "The version.")
+            .answer(304, "The caller has this version.", None)
+            .header(304, "ETag", "The version.")
+    }
+
+    /// A write that can be made to depend on a version.
+    fn conditional(self) -> Self {
+        let parameter = json!({
+            "name": "If-Match",
+            "in": "header",
+            "description": "Write only if the record is in this version.",
+            "schema": { "type": "string" },
+        });
+        self.parameter(parameter).refused("PreconditionFailed")
+    }
+
+    fn refused(mut self, response: &'static str) -> Self {
+        let status = REFUSALS.iter().find(|(name, ..)| *name == response).map_or(500, |refusal| refusal.1);
+        let reference = json!({ "$ref": format!("#/components/responses/{response}") });
+        self.answers.insert(status.to_string(), reference);
+        self
+    }
+
+    /// The parameters of a list.
+    fn list(mut self, spec: &ListSpec) -> Self {
+        self.parameters.push(query(
+            "limit",
+            json!({
+                "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50,
+            }),
+        ));
+        self.parameters.push(query("cursor", json!({
+            "type": "string", "description": "The nextCursor of the page before, of this list in this order.",
+        })));
+        let sorts = spec.sort_parameters();
+        self.parameters.push(query(
+            "sort",
+            json!({
+                "type": "string", "enum": sorts, "default": sorts.first(),
+            }),
+        ));
+        for filter in spec.filters {
+            let words = match filter {
+                Filter::Status(words) | Filter::Severity(words) => Some(words),
+                Filter::Category | Filter::Created | Filter::Name => None,
+            };
+            for (name, kind) in filter.parameters() {
+                let schema = words
+                    .map_or_else(|| kind_schema(*kind), |words| json!({ "type": "string", "enum": words }));
+                self.parameters.push(query(name, schema));
+            }
+        }
+        self.refused("Invalid").versioned()
+    }
+
+    fn into_json(self) -> Value {
+        let mut operation = json!({
+            "operationId": self.id,
+            "tags": [self.tag],
+            "summary": self.summary,
+            "responses": self.answers,
+        });
+        if !self.parameters.is_empty() {
+            operation["parameters"] = self.parameters.into();
+        }
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        if self.is_public {
+            operation["security"] = json!([]);
+        }
+        operation
+    }
+}
+
+fn query(name: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "schema": schema })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn add(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Operation) {
+    let item = paths.entry(path).or_insert_with(|| json!({}));
+    item[method] = operation.into_json();
+}
+
+fn add_api(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Operation) {
+    add(paths, &format!("{BASE_PATH}{path}"), method, operation);
+}
+
+fn root_paths(paths: &mut Map<String, Value>) {
+    let up = Operation::new("healthz", "service", "Whether the process is up.").public();
+    let mut up = up.answer(200, "It is.", Some("Status"));
+    up.answers.remove("503");
+    add(paths, "/healthz", "get", up);
+    let ready = Operation::new("readyz", "service", "Whether the database is reachable, current and sealed.");
+    add(paths, "/readyz", "get", ready.public().answer(200, "It is.", Some("Status")));
+    let document = Operation::new("openapi", "service", "This document.").public();
+    let mut document = document.answer(200, "It.", Some("Document"));
+    document.answers.remove("503");
+    add(paths, "/openapi.json", "get", document);
+    let docs = Operation::new("docs", "service", "Swagger UI.").public();
+    let mut docs = docs.answer(308, "It is below.", None).header(308, "Location", "Where.");
+    docs.answers.remove("503");
+    add(paths, "/docs", "get", docs);
+}
+
+fn sign_in_paths(paths: &mut Map<String, Value>) {
+    let login = Operation::new("login", "sign-in", "Trade an e-mail address and the password for a token.")
+        .body("Credentials", true)
+        .answer(200, "Signed in.", Some("Token"))
+        .refused("TooManyRequests");
+    let mut login = login.public();
+    login.answers.insert("401".to_owned(), json!({ "$ref": "#/components/responses/WrongCredentials" }));
+    add_api(paths, "/auth/login", "post", login);
+    let me = Operation::new("me", "sign-in", "The signed-in user.").refused("Invalid");
+    add_api(paths, "/auth/me", "get", me.answer(200, "The user.", Some("SignedInUser")));
+}
+
+fn demo_paths(paths: &mut Map<String, Value>) {
+    let get = |id: &str, summary: &str, description: &str, schema: &str| {
+        Operation::new(id, "demo", summary).refused("Invalid").answer(200, description, Some(schema))
+    };
+    let session =
+        get("session", "My session and what I changed in it; made on first use.", "The session.", "Session");
+    add_api(paths, "/demo/session", "get", session);
+    let preview = get("previewReset", "What a reset would take back.", "The preview.", "ResetPreview");
+    add_api(paths, "/demo/reset/preview", "get", preview);
+    let reset = Operation::new("reset", "demo", "Take back everything that I changed.")
+        .body("Confirmation", true)
+        .answer(200, "Done.", Some("ResetReport"));
+    add_api(paths, "/demo/reset", "post", reset);
+    let undo = Operation::new("undo", "demo", "Bring back what a reset took back.")
+        .body("UndoRequest", false)
+        .answer(200, "Done.", Some("UndoReport"))
+        .refused("UndoConflict")
+        .refused("UndoExpired");
+    add_api(paths, "/demo/undo", "post", undo);
+    let verify =
+        get("verify", "Compare every base table with its fingerprint.", "The comparison.", "Verification");
+    add_api(paths, "/demo/verify", "get", verify);
+    let archives = get("listArchives", "My resets, newest first.", "The archives.", "Archives");
+    add_api(paths, "/demo/archives", "get", archives);
+}
+
+fn admin_paths(paths: &mut Map<String, Value>) {
+    let admin = |id: &str, summary: &str| Operation::new(id, "administration", summary).refused("Forbidden");
+    let stats = admin("stats", "Figures about the organization.").refused("Invalid");
+    add_api(paths, "/demo/admin/stats", "get", stats.answer(200, "The figures.", Some("Stats")));
+    let sessions = admin("listSessions", "Sessions, most recently active first.")
+        .parameter(query("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })))
+        .parameter(query("cursor", json!({ "type": "string" })))
+        .refused("Invalid");
+    let sessions = sessions.answer(200, "A page.", Some("SessionPage"));
+    add_api(paths, "/demo/admin/sessions", "get", sessions);
+    let reset = admin("resetSession", "Reset a user's session; the user can undo it.")
+        .id("id")
+        .body("Confirmation", true)
+        .answer(200, "Done.", Some("ResetReport"));
+    add_api(paths, "/demo/admin/sessions/{id}/reset", "post", reset);
+    let cleanup = admin("cleanup", "Remove what has expired.");
+    let cleanup = cleanup.answer(200, "What was removed.", Some("CleanupReport"));
+    add_api(paths, "/demo/admin/cleanup", "post", cleanup);
+}
+
+fn record_paths(paths: &mut Map<String, Value>) {
+    top_level(paths, "Case", "cases", &Case::LIST);
+    top_level(paths, "Riu", "rius", &Riu::LIST);
+    top_level(paths, "Investigation", "investigations", &Investigation::LIST);
+    nested(paths, "Subject", "/cases/{parent}/subjects", &Subject::LIST);
+    nested(paths, "Message", "/cases/{parent}/messages", &Message::LIST);
+    nested(paths, "Association", "/cases/{parent}/rius", &Association::LIST);
+    nested(paths, "Note", "/investigations/{parent}/notes", &Note::LIST);
+    nested(paths, "Investigation", "/cases/{parent}/investigations", &Investigation::LIST);
+    let activity = Operation::new("listCaseActivity", "records", "The audit trail of a case.").id("parent");
+    let activity = activity.answer(200, "A page.", Some("ActivityPage")).list(&Activity::LIST);
+    add_api(paths, "/cases/{parent}/activity", "get", activity);
+    for (name, collection) in [
+        ("Case", "cases"),
+        ("Riu", "rius"),
+        ("Investigation", "investigations"),
+        ("Subject", "subjects"),
+        ("Message", "messages"),
+        ("Note", "notes"),
+        ("Association", "associations"),
+    ] {
+        single(paths, name, &format!("/{collection}/{{id}}"));
+    }
+    for (name, collection, spec) in [
+        ("Category", "categories", &Category::LIST),
+        ("Location", "locations", &Location::LIST),
+        ("Employee", "employees", &Employee::LIST),
+        ("User", "users", &User::LIST),
+    ] {
+        let list = Operation::new(format!("list{name}"), "reference", format!("List {collection}."));
+        let list = list.answer(200, "A page.", Some(&format!("{name}Page"))).list(spec);
+        add_api(paths, &format!("/{collection}"), "get", list);
+    }
+}
+
+fn top_level(paths: &mut Map<String, Value>, name: &str, collection: &str, spec: &ListSpec) {
+    let path = format!("/{collection}");
+    let list = Operation::new(format!("list{name}"), "records", format!("List {collection}."));
+    let list = list.answer(200, "A page.", Some(&format!("{name}Page"))).list(spec);
+    add_api(paths, &path, "get", list);
+    let create = Operation::new(format!("create{name}"), "records", format!("Create one of {collection}."));
+    add_api(paths, &path, "post", created(create, name, &format!("New{name}")));
+}
+
+fn nested(paths: &mut Map<String, Value>, name: &str, path: &str, spec: &ListSpec) {
+    let under = if path.starts_with("/cases") { "Case" } else { "Investigation" };
+    let collection = path.rsplit('/').next().unwrap_or_default();
+    let list = Operation::new(
+        format!("list{under}{name}"),
+        "records",
+        format!("List the {collection} of one {}.", under.to_lowercase()),
+    );
+    let list = list.id("parent").answer(200, "A page.", Some(&format!("{name}Page"))).list(spec);
+    add_api(paths, path, "get", list);
+    let create = Operation::new(
+        format!("create{under}{name}"),
+        "records",
+        format!("Add to the {collection} of one {}.", under.to_lowercase()),
+    );
+    let create = created(create.id("parent"), name, &format!("New{under}{name}"));
+    let create = if name == "Association" { create.refused("Conflict") } else { create };
+    add_api(paths, path, "post", create);
+}
+
+fn created(operation: Operation, name: &str, body: &str) -> Operation {
+    operation
+        .body(body, true)
+        .answer(201, "Created.", Some(name))
+        .header(201, "Location", "Where it is.")
+        .header(201, "ETag", "Its version.")
+}
+
+fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
+    let fetch = Operation::new(format!("get{name}"), "records", "Read it.").id("id").refused("Invalid");
+    add_api(paths, path, "get", fetch.answer(200, "It.", Some(name)).versioned());
+    let update = Operation::new(format!("update{name}"), "records", "Edit the fields given.")
+        .id("id")
+        .body(&format!("{name}Patch"), true)
+        .answer(200, "Edited.", Some(name))
+        .header(200, "ETag", "Its version.")
+        .conditional();
+    let has_evidence = matches!(name, "Riu" | "Message");
+    let update = if has_evidence { update.refused("Conflict") } else { update };
+    add_api(paths, path, "patch", update);
+    let delete = Operation::new(format!("delete{name}"), "records", "Delete it and what hangs on it.")
+        .id("id")
+        .refused("Invalid")
+        .answer(204, "Deleted.", None)
+        .conditional();
+    add_api(paths, path, "delete", delete);
+}
+
+/// The refusals that operations share: name, status, description.
+const REFUSALS: &[(&str, u16, &str)] = &[
+    (
+        "MalformedRequest",
+        400,
+        "The body is not JSON, an id is not a UUID, or a needed confirmation is missing.",
+    ),
+    ("Unauthorized", 401, "No token, or one that is not accepted."),
+    ("WrongCredentials", 401, "The e-mail address and the password do not go together."),
+    ("Forbidden", 403, "Only administrators may do this."),
+    ("NotFound", 404, "There is no such record in this session's world."),
+    ("Conflict", 409, "The content cannot be edited, or such a record exists already."),
+    (
+        "UndoConflict",
+        409,
+        "The archive was restored already, or conflicts with newer changes, which are listed.",
+    ),
+    ("UndoExpired", 410, "The undo window has closed."),
+    ("PreconditionFailed", 412, "The record is not in a version that If-Match names."),
+    ("BodyTooLarge", 413, "The body is too large."),
+    ("UnsupportedMediaType", 415, "The body is of a type other than JSON."),
+    ("Invalid", 422, "Values or names that are not accepted, each listed."),
+    ("TooManyRequests", 429, "Too many requests; Retry-After says when to try again."),
+    ("Unavailable", 503, "Not available now; Retry-After says when to try again."),
+];
+
+fn refusals() -> Map<String, Value> {
+    let describe = |&(name, status, description): &(&str, u16, &str)| {
+        let example = json!({
+            "type": "urn:demo-reset:problem:example",
+            "title": name,
+            "status": status,
+            "detail": description,
+            "code": "example",
+            "requestId": "01a205d5-247f-73f4-b316-e03f65b59780",
+        });
+        let content = json!({ PROBLEM_JSON: { "schema": reference("Problem"), "example": example } });
+        (name.to_owned(), json!({ "description": description, "content": content }))
+    };
+    REFUSALS.iter().map(describe).collect()
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
+    record_schemas::<CaseContent>(&mut schemas, "Case", &[]);
+    record_schemas::<RiuContent>(&mut schemas, "Riu", &[]);
+    record_schemas::<InvestigationContent>(&mut schemas, "Investigation", &["Case"]);
+    record_schemas::<SubjectContent>(&mut schemas, "Subject", &["Case"]);
+    record_schemas::<MessageContent>(&mut schemas, "Message", &["Case"]);
+    record_schemas::<NoteContent>(&mut schemas, "Note", &["Investigation"]);
+    record_schemas::<AssociationContent>(&mut schemas, "Association", &["Case"]);
+    for (name, fields) in [
+        ("Activity", AUDIT_FIELDS),
+        ("Category", Category::FIELDS),
+        ("Location", Location::FIELDS),
+        ("Employee", Employee::FIELDS),
+        ("User", User::FIELDS),
+    ] {
+        listed_schemas(&mut schemas, name, fields);
+    }
+    sign_in_schemas(&mut schemas);
+    demo_schemas(&mut schemas);
+    schemas
+}
+
+/// What comes back: every field, always.
+fn listed_schemas(schemas: &mut Map<String, Value>, name: &str, fields: &[Field]) {
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), answered_schema(field))).collect();
+    let required: Vec<&str> = fields.iter().map(|field| field.name).collect();
+    schemas.insert(name.to_owned(), object(properties, &required));
+    schemas.insert(format!("{name}Page"), page(name));
+}
+
+fn page(name: &str) -> Value {
+    let mut properties = Map::new();
+    properties.insert("items".to_owned(), json!({ "type": "array", "items": reference(name) }));
+    properties.insert("nextCursor".to_owned(), json!({ "type": ["string", "null"] }));
+    properties.insert("total".to_owned(), json!({ "type": "integer", "minimum": 0 }));
+    object(properties, &["items", "nextCursor", "total"])
+}
+
+fn record_schemas<C: Content>(schemas: &mut Map<String, Value>, name: &str, parents: &[&str]) {
+    listed_schemas(schemas, name, C::FIELDS);
+    let given: Vec<&Field> = C::FIELDS.iter().filter(|field| field.create != OnCreate::Server).collect();
+    let new = |optional: &str| {
+        let properties = given.iter().map(|field| (field.name.to_owned(), given_schema(field))).collect();
+        let required: Vec<&str> = given
+            .iter()
+            .filter(|field| field.create == OnCreate::Required && field.name != optional)
+            .map(|field| field.name)
+            .collect();
+        let mut schema = object(properties, &required);
+        let examples = given.iter().filter(|field| field.create == OnCreate::Required);
+        let example: Map<String, Value> =
+            examples.map(|field| (field.name.to_owned(), example(field))).collect();
+        schema["examples"] = json!([example]);
+        schema
+    };
+    schemas.insert(format!("New{name}"), new(""));
+    for parent in parents {
+        // The parent stands in the path, so the body may leave it out.
+        let field = format!("{}Id", parent.to_lowercase());
+        schemas.insert(format!("New{parent}{name}"), new(&field));
+    }
+    let edited = C::FIELDS.iter().filter(|field| field.edit == OnEdit::Free);
+    let properties = edited.map(|field| (field.name.to_owned(), given_schema(field))).collect();
+    schemas.insert(format!("{name}Patch"), object(properties, &[]));
+}
+
+/// An object with these members and no others.
+fn object(properties: Map<String, Value>, required: &[&str]) -> Value {
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn kind_schema(kind: FieldKind) -> Value {
+    match kind {
+        FieldKind::Text { max } => json!({ "type": "string", "maxLength": max, "pattern": "^[^\\u0000]*$" }),
+        FieldKind::OneOf(words) => json!({ "type": "string", "enum": words }),
+        FieldKind::Id(_) => json!({ "type": "string", "format": "uuid" }),
+        FieldKind::Time => json!({ "type": "string", "format": "date-time" }),
+        FieldKind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        FieldKind::Flag => json!({ "type": "boolean" }),
+        FieldKind::Tags => json!({
+            "type": "array",
+            "maxItems": 50,
+            "items": { "type": "string", "minLength": 1, "maxLength": 100, "pattern": NOT_BLANK },
+        }),
+        FieldKind::Object => json!({
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": { "old": {}, "new": {} },
+                "required": ["old", "new"],
+            },
+        }),
+    }
+}
+
+/// Text that is not blank, without U+0000.
+const NOT_BLANK: &str = "^[^\\u0000]*[^\\u0000\\s][^\\u0000]*$";
+
+fn nullable(mut schema: Value) -> Value {
+    let kind = schema["type"].take();
+    schema["type"] = json!([kind, "null"]);
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    schema
+}
+
+fn answered_schema(field: &Field) -> Value {
+    let mut schema = kind_schema(field.kind);
+    if let FieldKind::Text { .. } = field.kind {
+        schema = json!({ "type": "string" });
+    }
+    if field.nullable { nullable(schema) } else { schema }
+}
+
+fn given_schema(field: &Field) -> Value {
+    let mut schema = kind_schema(field.kind);
+    if let (FieldKind::Text { .. }, OnCreate::Required) = (field.kind, field.create) {
+        schema["minLength"] = 1.into();
+        schema["pattern"] = NOT_BLANK.into();
+    }
+    if let OnCreate::Optional(default) = field.create {
+        schema["default"] = default.value();
+    }
+    if field.nullable { nullable(schema) } else { schema }
+}
+
+fn example(field: &Field) -> Value {
+    match field.kind {
+        FieldKind::OneOf(words) => words.first().copied().unwrap_or_default().into(),
+        FieldKind::Id(_) => "01a205d5-247f-73f4-b316-e03f65b59780".into(),
+        _ => format!("The {} in a few words.", field.name).into(),
+    }
+}
+
+fn sign_in_schemas(schemas: &mut Map<String, Value>) {
+    let text = json!({ "type": "string" });
+    let id = json!({ "type": "string", "format": "uuid" });
+    let user = described(&[
+        ("id", id.clone()),
+        ("email", text.clone()),
+        ("firstName", text.clone()),
+        ("lastName", text.clone()),
+        ("role", kind_schema(FieldKind::OneOf(demo_reset_compliance::ROLES))),
+        ("organizationId", id),
+    ]);
+    schemas.insert("SignedInUser".to_owned(), user);
+    let mut credentials = described(&[
+        ("email", json!({ "type": "string", "minLength": 1, "maxLength": 320 })),
+        ("password", json!({ "type": "string", "minLength": 1, "maxLength": 1024, "format": "password" })),
+    ]);
+    credentials["examples"] = json!([{ "email": "demo-cco@acme.example", "password": "…" }]);
+    schemas.insert("Credentials".to_owned(), credentials);
+    let token = described(&[
+        ("accessToken", text.clone()),
+        ("tokenType", json!({ "const": "Bearer" })),
+        ("expiresIn", json!({ "type": "integer" })),
+        ("user", reference("SignedInUser")),
+    ]);
+    schemas.insert("Token".to_owned(), token);
+    schemas.insert("Status".to_owned(), described(&[("status", text.clone())]));
+    schemas.insert("Document".to_owned(), json!({ "type": "object" }));
+    let problem = json!({
+        "type": "object",
+        "properties": {
+            "type": text, "title": text, "status": { "type": "integer" }, "detail": text, "code": text,
+            "requestId": text,
+            "errors": { "type": "array", "items": described(&[("field", text.clone()), ("message", text.clone())]) },
+            "conflicts": {
+                "type": "array",
+                "items": described(&[
+                    ("entityType", text.clone()), ("entityId", text.clone()), ("reason", text.clone()),
+                ]),
+            },
+        },
+        "required": ["type", "title", "status", "detail", "code"],
+    });
+    schemas.insert("Problem".to_owned(), problem);
+}
+
+/// An object whose members are all there.
+fn described(members: &[(&str, Value)]) -> Value {
+    let properties = members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    object(properties, &required)
+}
+
+fn demo_schemas(schemas: &mut Map<String, Value>) {
+    let (text, flag) = (json!({ "type": "string" }), json!({ "type": "boolean" }));
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let id = json!({ "type": "string", "format": "uuid" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let counts = json!({ "type": "object", "additionalProperties": count });
+    let nullable_id = nullable(id.clone());
+    let mut insert = |name: &str, schema: Value| schemas.insert(name.to_owned(), schema);
+    insert(
+        "Session",
+        described(&[
+            ("sessionId", id.clone()),
+            ("createdAt", time.clone()),
+            ("lastActivityAt", time.clone()),
+            ("changes", counts.clone()),
+            ("totalChanges", count.clone()),
+        ]),
+    );
+    insert(
+        "ResetPreview",
+        described(&[
+            ("message", text.clone()),
+            ("willDelete", counts.clone()),
+            ("totalItems", count.clone()),
+            ("baseDataPreserved", flag.clone()),
+            ("undoAvailable", flag.clone()),
+            ("undoWindowHours", count.clone()),
+            ("confirmationRequired", flag.clone()),
+            ("confirmationToken", text.clone()),
+        ]),
+    );
+    insert("Confirmation", {
+        let token = json!({ "const": demo_reset_domain::CONFIRMATION_TOKEN });
+        let mut confirmation = described(&[("confirmationToken", token)]);
+        let example = json!({ "confirmationToken": demo_reset_domain::CONFIRMATION_TOKEN });
+        confirmation["examples"] = json!([example]);
+        confirmation
+    });
+    insert(
+        "ResetReport",
+        described(&[
+            ("success", flag.clone()),
+            ("deletedCounts", counts.clone()),
+            ("archiveId", nullable_id.clone()),
+            ("undoExpiresAt", nullable(time.clone())),
+            ("durationMs", json!({ "type": "number" })),
+            (
+                "verification",
+                described(&[
+                    ("method", json!({ "const": "seal" })),
+                    ("baseDataIntact", flag.clone()),
+                    ("userChangesCleared", flag.clone()),
+                    ("counts", counts.clone()),
+                ]),
+            ),
+        ]),
+    );
+    insert("UndoRequest", {
+        let policies = json!(["fail", "keepCurrent", "restoreArchived", null]);
+        let properties = [
+            ("archiveId".to_owned(), nullable_id.clone()),
+            ("onConflict".to_owned(), json!({ "type": ["string", "null"], "enum": policies })),
+        ];
+        let mut request = object(properties.into_iter().collect(), &[]);
+        request["examples"] = json!([{}, { "onConflict": "keepCurrent" }]);
+        request
+    });
+    insert(
+        "UndoReport",
+        described(&[
+            ("success", flag.clone()),
+            ("restoredCounts", counts.clone()),
+            ("keptArchivedId", nullable_id.clone()),
+            ("replacedArchiveId", nullable_id),
+        ]),
+    );
+    let table = described(&[
+        ("table", text.clone()),
+        ("expectedRows", count.clone()),
+        ("rows", count.clone()),
+        ("fingerprintMatches", flag.clone()),
+    ]);
+    insert(
+        "Verification",
+        described(&[
+            ("method", json!({ "const": "fingerprint" })),
+            ("baseDataIntact", flag.clone()),
+            ("userChangesCleared", flag),
+            ("counts", counts.clone()),
+            ("tables", json!({ "type": "array", "items": table })),
+        ]),
+    );
+    let archive = described(&[
+        ("archiveId", id.clone()),
+        ("archivedAt", time.clone()),
+        ("undoExpiresAt", time.clone()),
+        ("state", json!({ "enum": ["available", "expired", "restored"] })),
+        ("counts", counts.clone()),
+    ]);
+    insert("Archives", described(&[("items", json!({ "type": "array", "items": archive }))]));
+    insert(
+        "Stats",
+        described(&[
+            ("base", counts.clone()),
+            (
+                "sessions",
+                described(&[
+                    ("total", count.clone()),
+                    ("active7d", count.clone()),
+                    ("stale30d", count.clone()),
+                ]),
+            ),
+            ("changes", counts.clone()),
+            (
+                "archives",
+                described(&[
+                    ("available", count.clone()),
+                    ("expired", count.clone()),
+                    ("restored", count.clone()),
+                ]),
+            ),
+        ]),
+    );
+    insert(
+        "SessionSummary",
+        described(&[
+            ("sessionId", id),
+            ("userId", text),
+            ("createdAt", time.clone()),
+            ("lastActivityAt", time),
+            ("changes", counts),
+            ("totalChanges", count.clone()),
+        ]),
+    );
+    insert("SessionPage", page("SessionSummary"));
+    insert(
+        "CleanupReport",
+        described(&[
+            ("archivesPurged", count.clone()),
+            ("changesPurged", count.clone()),
+            ("sessionsArchived", count.clone()),
+            ("sessionsRemoved", count),
+        ]),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::bundled::{CurrentUser, auth, documents, health, records};
+    use crate::demo;
+    use crate::routing::Endpoint;
+
+    fn routed(prefix: &str, endpoints: Vec<Endpoint>) -> BTreeSet<(String, String)> {
+        let methods = |endpoint: Endpoint| {
+            let path = format!("{prefix}{}", endpoint.path);
+            let methods = endpoint.allow.join(", ");
+            let methods: Vec<String> = methods.split(", ").map(str::to_lowercase).collect();
+            // HEAD answers as GET does and is not documented apart.
+            let shown = methods.into_iter().filter(|method| method != "head");
+            shown.map(|method| (path.clone(), method)).collect::<Vec<_>>()
+        };
+        endpoints.into_iter().flat_map(methods).collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_and_every_documented_operation_is_routed() {
+        let mut routes = routed("", health::endpoints());
+        routes.extend(routed("", documents::endpoints()));
+        routes.extend(routed(BASE_PATH, auth::endpoints()));
+        routes.extend(routed(BASE_PATH, records::endpoints()));
+        routes.extend(routed(&format!("{BASE_PATH}{}", demo::SCOPE), demo::endpoints::<CurrentUser>()));
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let documented: BTreeSet<(String, String)> = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object().unwrap().keys().map(move |method| (path.clone(), method.clone()))
+            })
+            .collect();
+        assert_eq!(routes, documented);
+    }
+
+    #[test]
+    fn every_reference_points_at_something_and_every_operation_has_an_id_of_its_own() {
+        let document = document();
+        let text = document.to_string();
+        for part in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = part.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+        let ids: Vec<&str> =
+            text.split("\"operationId\":\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
+        let distinct: BTreeSet<&&str> = ids.iter().collect();
+        assert_eq!(ids.len(), distinct.len());
+    }
+}

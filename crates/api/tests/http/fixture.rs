@@ -1,0 +1,283 @@
+//! A server over a small base (`base.sql`), with a clock that tests move.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actix_web::body::{MessageBody, to_bytes};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::test::{TestRequest, init_service};
+use chrono::{DateTime, Duration, Utc};
+use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, hash_password};
+use demo_reset_persistence::{
+    AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base,
+};
+use diesel::connection::SimpleConnection;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const ANN: &str = "ann@acme.example";
+pub const BEN: &str = "ben@acme.example";
+pub const GIL: &str = "gil@globex.example";
+
+/// A base case with one of every child.
+pub const CASE: &str = "00000000-0000-7000-8000-000000000201";
+/// A case of another organization.
+pub const FOREIGN_CASE: &str = "00000000-0000-7000-8000-000000000209";
+pub const RIU: &str = "00000000-0000-7000-8000-000000000101";
+/// A RIU that hangs on no case.
+pub const FREE_RIU: &str = "00000000-0000-7000-8000-000000000102";
+pub const INVESTIGATION: &str = "00000000-0000-7000-8000-000000000301";
+pub const SUBJECT: &str = "00000000-0000-7000-8000-000000000401";
+pub const MESSAGE: &str = "00000000-0000-7000-8000-000000000501";
+pub const NOTE: &str = "00000000-0000-7000-8000-000000000601";
+pub const ASSOCIATION: &str = "00000000-0000-7000-8000-000000000701";
+pub const CATEGORY: &str = "00000000-0000-7000-8000-0000000000c1";
+/// A category of another organization.
+pub const FOREIGN_CATEGORY: &str = "00000000-0000-7000-8000-0000000000c2";
+pub const UNKNOWN: &str = "00000000-0000-7000-8000-00000000ffff";
+
+const TABLES: &str =
+    include_str!("../../../../migrations/compliance/sqlite/2026-11-22-000000_demo_tables/up.sql");
+const ROWS: &str = include_str!("base.sql");
+
+/// A clock that stands still until it is moved.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.num_microseconds().unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body, if the status is this.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The `code` of a problem with this status.
+    pub fn problem(&self, status: u16) -> String {
+        let body = self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["status"], status);
+        for member in ["type", "title", "detail", "requestId"] {
+            assert!(body[member].is_string(), "{member}: {body}");
+        }
+        body["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The fields that a 422 names.
+    pub fn invalid_fields(&self) -> Vec<String> {
+        assert_eq!(self.problem(422), "invalid");
+        let errors = self.json()["errors"].as_array().unwrap().clone();
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+type Call = dyn Fn(actix_web::test::TestRequest) -> Pin<Box<dyn Future<Output = Answer>>>;
+
+/// A server under test. Clones share everything.
+#[derive(Clone)]
+pub struct Server {
+    call: Rc<Call>,
+    pub clock: Arc<TestClock>,
+    pub database: Database,
+    _folder: Rc<tempfile::TempDir>,
+}
+
+/// A signed-in caller.
+#[derive(Clone)]
+pub struct Client {
+    pub server: Server,
+    pub token: String,
+}
+
+/// Limits that no test meets by accident.
+pub fn no_limits() -> SignInLimits {
+    SignInLimits {
+        per_address: NonZeroU32::new(100_000).unwrap(),
+        per_account: NonZeroU32::new(100_000).unwrap(),
+    }
+}
+
+/// The base and the hash of the password, made once: both take long in a debug build.
+fn template() -> &'static (Vec<u8>, String) {
+    static TEMPLATE: OnceLock<(Vec<u8>, String)> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("demo.db");
+        let load = |conn: &mut AnyConnection| {
+            conn.batch_execute(TABLES)?;
+            conn.batch_execute(ROWS)?;
+            Ok::<_, Error>(())
+        };
+        load_base(&url(&base), Uuid::from_u128(1), DateTime::UNIX_EPOCH, load).unwrap();
+        (std::fs::read(base).unwrap(), hash_password(PASSWORD, &[7; 16]).unwrap())
+    })
+}
+
+fn url(base: &Path) -> DatabaseUrl {
+    format!("sqlite://{}", base.display()).parse().unwrap()
+}
+
+/// A loaded database, in a folder that is removed at the end.
+pub fn database(now: DateTime<Utc>) -> (Database, tempfile::TempDir) {
+    let (template, password_hash) = template();
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("demo.db");
+    std::fs::write(&base, template).unwrap();
+    let attach = AttachOptions { tables: None, tracking_columns: true };
+    let database = Database::open(&url(&base), OpenOptions { attach, ..Default::default() }, now).unwrap();
+    database.secret_replace("demo_password_hash", password_hash).unwrap();
+    (database, folder)
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() }).await
+    }
+
+    pub async fn with(config: ServerConfig) -> Self {
+        let now: DateTime<Utc> = "2026-02-02T09:00:00.123456Z".parse().unwrap();
+        let (database, folder) = database(now);
+        let clock = Arc::new(TestClock(AtomicI64::new(now.timestamp_micros())));
+        let engine = Engine::with(database.clone(), clock.clone(), Arc::new(System));
+        let state = AppState::new(engine, &config).unwrap();
+        let service = init_service(app(state, &config.cors_origins)).await;
+        Self { call: calls(service, TestRequest::to_request), clock, database, _folder: Rc::new(folder) }
+    }
+
+    /// Another server over the same database.
+    pub async fn again(&self, config: ServerConfig) -> Self {
+        let engine = Engine::with(self.database.clone(), self.clock.clone(), Arc::new(System));
+        let state = AppState::new(engine, &config).unwrap();
+        let service = init_service(app(state, &config.cors_origins)).await;
+        Self { call: calls(service, TestRequest::to_request), ..self.clone() }
+    }
+
+    pub async fn send(&self, request: TestRequest) -> Answer {
+        (self.call)(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(TestRequest::get().uri(path)).await
+    }
+
+    /// A caller who signs in.
+    pub async fn sign_in(&self, email: &str) -> Client {
+        let answer = self.login(email, PASSWORD).await;
+        let token = answer.expect(200)["accessToken"].as_str().unwrap().to_owned();
+        Client { server: self.clone(), token }
+    }
+
+    pub async fn login(&self, email: &str, password: &str) -> Answer {
+        let body = serde_json::json!({ "email": email, "password": password });
+        self.send(TestRequest::post().uri("/api/v1/auth/login").set_json(body)).await
+    }
+}
+
+fn calls<S, B, R>(service: S, to_request: fn(TestRequest) -> R) -> Rc<Call>
+where
+    R: 'static,
+    S: Service<R, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    Rc::new(move |request| {
+        let answer = service.call(to_request(request));
+        Box::pin(async move {
+            let response = answer.await.unwrap();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            Answer { status: StatusCode::as_u16(&status), headers, text }
+        })
+    })
+}
+
+impl Client {
+    fn request(&self, method: Method, path: &str) -> TestRequest {
+        TestRequest::with_uri(&format!("/api/v1{path}"))
+            .method(method)
+            .insert_header(("authorization", format!("Bearer {}", self.token)))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.server.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn get_with(&self, path: &str, header: (&str, &str)) -> Answer {
+        self.server.send(self.request(Method::GET, path).insert_header(header)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.server.send(self.request(Method::POST, path).set_json(body)).await
+    }
+
+    pub async fn post_text(&self, path: &str, body: &str) -> Answer {
+        let request = self.request(Method::POST, path).insert_header(("content-type", "application/json"));
+        self.server.send(request.set_payload(body.to_owned())).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.server.send(self.request(Method::PATCH, path).set_json(body)).await
+    }
+
+    pub async fn patch_with(&self, path: &str, body: Value, header: (&str, &str)) -> Answer {
+        self.server.send(self.request(Method::PATCH, path).insert_header(header).set_json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.server.send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn delete_with(&self, path: &str, header: (&str, &str)) -> Answer {
+        self.server.send(self.request(Method::DELETE, path).insert_header(header)).await
+    }
+
+    /// Makes a record and gives its id.
+    pub async fn create(&self, path: &str, body: Value) -> String {
+        self.post(path, body).await.expect(201)["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn reset(&self) -> Value {
+        let body = serde_json::json!({ "confirmationToken": "CONFIRM_RESET" });
+        self.post("/demo/reset", body).await.expect(200)
+    }
+
+    /// The total of a list.
+    pub async fn total(&self, path: &str) -> u64 {
+        self.get(path).await.expect(200)["total"].as_u64().unwrap()
+    }
+}

@@ -1,0 +1,113 @@
+use serde_json::{Value, json};
+
+use crate::fixture::{ANN, BEN, CASE, CATEGORY, Client, Server};
+
+fn numbers(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap();
+    items.iter().map(|item| item["referenceNumber"].as_str().unwrap().to_owned()).collect()
+}
+
+/// All items, page by page.
+async fn walk(client: &Client, path: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client.get(&format!("{path}{cursor}")).await.expect(200);
+        all.extend(numbers(&page));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_list_shows_the_newest_first_and_counts_them_all() {
+    let ann = Server::start().await.sign_in(ANN).await;
+    let page = ann.get("/cases?limit=2").await.expect(200);
+    assert_eq!(numbers(&page), ["CASE-2026-00003", "CASE-2026-00002"]);
+    assert_eq!(page["total"], 3);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let last = ann.get(&format!("/cases?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!(numbers(&last), ["CASE-2026-00001"]);
+    assert_eq!((&last["nextCursor"], &last["total"]), (&Value::Null, &json!(3)));
+}
+
+#[actix_web::test]
+async fn every_order_walks_through_everything_once() {
+    let ann = Server::start().await.sign_in(ANN).await;
+    // All at the same time, so that only the id tells them apart.
+    for _ in 0..5 {
+        ann.create("/cases", json!({ "details": "x" })).await;
+    }
+    for sort in ["createdAt", "updatedAt", "referenceNumber"] {
+        let up = walk(&ann, &format!("/cases?limit=3&sort={sort}")).await;
+        let mut down = walk(&ann, &format!("/cases?limit=3&sort=-{sort}")).await;
+        assert_eq!(up.len(), 8, "{sort}");
+        down.reverse();
+        assert_eq!(up, down, "{sort}");
+    }
+    let by_number = walk(&ann, "/cases?limit=1&sort=referenceNumber").await;
+    assert!(by_number.is_sorted());
+}
+
+#[actix_web::test]
+async fn an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now() {
+    let server = Server::start().await;
+    let ann = server.sign_in(ANN).await;
+    ann.patch(&format!("/cases/{CASE}"), json!({ "status": "CLOSED" })).await.expect(200);
+    let closed = ann.get("/cases?status=CLOSED&sort=-updatedAt").await.expect(200);
+    assert_eq!(numbers(&closed), ["CASE-2026-00001", "CASE-2026-00003"]);
+    assert_eq!(ann.total("/cases").await, 3);
+    assert_eq!(ann.total("/cases?status=NEW").await, 0);
+    assert_eq!(server.sign_in(BEN).await.total("/cases?status=NEW").await, 1);
+}
+
+#[actix_web::test]
+async fn filters_narrow_the_list_and_its_total() {
+    let ann = Server::start().await.sign_in(ANN).await;
+    let expect = async |query: &str, expected: &[&str]| {
+        let page = ann.get(&format!("/cases?{query}")).await.expect(200);
+        assert_eq!(numbers(&page), expected, "{query}");
+        assert_eq!(page["total"], expected.len(), "{query}");
+    };
+    expect("status=OPEN", &["CASE-2026-00002"]).await;
+    expect("severity=LOW", &["CASE-2026-00003", "CASE-2026-00002"]).await;
+    expect("severity=LOW&status=CLOSED", &["CASE-2026-00003"]).await;
+    expect(&format!("categoryId={CATEGORY}"), &["CASE-2026-00001"]).await;
+    expect("createdFrom=2026-01-02T09:00:00Z&createdTo=2026-01-02T10:00:00%2B01:00", &["CASE-2026-00002"])
+        .await;
+    expect("createdFrom=2026-01-04T00:00:00Z", &[]).await;
+}
+
+#[actix_web::test]
+async fn wrong_parameters_are_named() {
+    let ann = Server::start().await.sign_in(ANN).await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=ten", "limit"),
+        ("sort=severity", "sort"),
+        ("status=new", "status"),
+        ("categoryId=x", "categoryId"),
+        ("createdFrom=today", "createdFrom"),
+        ("cursor=abc", "cursor"),
+        ("offset=3", "offset"),
+        ("limit=1&limit=2", "limit"),
+    ] {
+        assert_eq!(ann.get(&format!("/cases?{query}")).await.invalid_fields(), [field], "{query}");
+    }
+    assert_eq!(ann.get(&format!("/cases/{CASE}?limit=1")).await.invalid_fields(), ["limit"]);
+    assert_eq!(ann.get(&format!("/cases/{CASE}/subjects?status=NEW")).await.invalid_fields(), ["status"]);
+}
+
+#[actix_web::test]
+async fn a_cursor_holds_only_for_its_own_list_and_order() {
+    let ann = Server::start().await.sign_in(ANN).await;
+    let page = ann.get("/cases?limit=1").await.expect(200);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    ann.get(&format!("/cases?cursor={cursor}")).await.expect(200);
+    for other in [format!("/cases?sort=createdAt&cursor={cursor}"), format!("/rius?cursor={cursor}")] {
+        assert_eq!(ann.get(&other).await.invalid_fields(), ["cursor"]);
+    }
+}

@@ -1,0 +1,17 @@
+//! The HTTP API as its callers see it: one binary, one file per group of routes.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod administrators;
+mod cases;
+mod children;
+mod conditional;
+mod demo_sessions;
+mod fixture;
+mod health;
+mod hosts;
+mod lists;
+mod problems;
+mod reference;
+mod rius;
+mod server;
+mod sign_in;

@@ -1,0 +1,66 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use actix_web::test::TestRequest;
+use chrono::DateTime;
+use demo_reset_api::{ServeError, ServerConfig, bind, serve};
+
+use crate::fixture::{Server, database, no_limits};
+
+#[actix_web::test]
+async fn a_taken_port_is_told_with_its_address() {
+    let listener = bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let error = bind(&address).unwrap_err();
+    assert!(matches!(&error, ServeError::AddressInUse { .. }), "{error:?}");
+    assert!(error.to_string().contains(&address), "{error}");
+    assert!(matches!(bind("nowhere.invalid:1"), Err(ServeError::Bind { .. })));
+}
+
+#[actix_web::test]
+async fn the_server_answers_on_its_socket() {
+    let (database, _folder) = database(DateTime::UNIX_EPOCH);
+    let listener = bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = ServerConfig { workers: 1, ..ServerConfig::default() };
+    let server = actix_web::rt::spawn(serve(database, listener, config));
+    let asked = actix_web::web::block(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    let text = asked.await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK") && text.ends_with("{\"status\":\"ok\"}"), "{text}");
+    server.abort();
+}
+
+#[actix_web::test]
+async fn only_configured_origins_may_call_from_a_page() {
+    let config = ServerConfig {
+        cors_origins: vec!["https://demo.example".to_owned()],
+        sign_in_limits: no_limits(),
+        ..ServerConfig::default()
+    };
+    let server = Server::with(config).await;
+    let from = |origin: &'static str| {
+        server.send(TestRequest::get().uri("/healthz").insert_header(("origin", origin)))
+    };
+    let allowed = from("https://demo.example").await;
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://demo.example");
+    assert_eq!(from("https://evil.example").await.header("access-control-allow-origin"), "");
+}
+
+#[actix_web::test]
+async fn two_servers_over_one_database_accept_each_others_tokens() {
+    let first = Server::start().await;
+    let token = first.sign_in(crate::fixture::ANN).await.token;
+    let second = first.again(ServerConfig::default()).await;
+    let request = TestRequest::get().uri("/api/v1/auth/me");
+    let bearer = ("authorization", format!("Bearer {token}"));
+    second.send(request.insert_header(bearer.clone())).await.expect(200);
+    let config = ServerConfig { signing_key: Some("another".to_owned()), ..ServerConfig::default() };
+    let third = first.again(config).await;
+    third.send(TestRequest::get().uri("/api/v1/auth/me").insert_header(bearer)).await.problem(401);
+}

@@ -1,0 +1,103 @@
+use std::num::NonZeroU32;
+
+use actix_web::test::TestRequest;
+use chrono::Duration;
+use demo_reset_api::{ServerConfig, SignInLimits, set_demo_password, set_first_demo_password};
+use serde_json::json;
+
+use crate::fixture::{ANN, PASSWORD, Server};
+
+#[actix_web::test]
+async fn sign_in_gives_a_token_and_the_user() {
+    let server = Server::start().await;
+    let answer = server.login(ANN, PASSWORD).await;
+    let body = answer.expect(200);
+    assert_eq!(body["tokenType"], "Bearer");
+    assert_eq!(body["expiresIn"], 3600);
+    let user = json!({
+        "id": "00000000-0000-7000-8000-0000000000a1",
+        "email": ANN,
+        "firstName": "Ann",
+        "lastName": "Archer",
+        "role": "SYSTEM_ADMIN",
+        "organizationId": "00000000-0000-7000-8000-0000000000a0",
+    });
+    assert_eq!(body["user"], user);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let me = server.sign_in(" Ann@ACME.example ").await.get("/auth/me").await.expect(200);
+    assert_eq!(me, user);
+}
+
+#[actix_web::test]
+async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
+    let server = Server::start().await;
+    let mut wrong = server.login(ANN, "guess").await;
+    let mut unknown = server.login("nobody@acme.example", PASSWORD).await;
+    assert_eq!(wrong.problem(401), "wrong_credentials");
+    assert_eq!(wrong.header("www-authenticate"), "Bearer");
+    for answer in [&mut wrong, &mut unknown] {
+        let mut body = answer.json();
+        body["requestId"] = "".into();
+        answer.text = body.to_string();
+    }
+    assert_eq!(wrong.text, unknown.text);
+}
+
+#[actix_web::test]
+async fn sign_in_names_the_fields_that_are_wrong() {
+    let server = Server::start().await;
+    let post = |body| server.send(TestRequest::post().uri("/api/v1/auth/login").set_json(body));
+    assert_eq!(post(json!({ "email": ANN })).await.invalid_fields(), ["password"]);
+    assert_eq!(post(json!({ "email": 1, "password": "" })).await.invalid_fields(), ["email", "password"]);
+    let unknown = json!({ "email": ANN, "password": PASSWORD, "otp": 1 });
+    assert_eq!(post(unknown).await.invalid_fields(), ["otp"]);
+}
+
+#[actix_web::test]
+async fn everything_else_needs_a_token() {
+    let server = Server::start().await;
+    for path in ["/auth/me", "/demo/session", "/cases", "/users", "/cases/1/subjects"] {
+        assert_eq!(server.get(&format!("/api/v1{path}")).await.problem(401), "unauthorized", "{path}");
+    }
+    let with = |value: &str| {
+        server.send(TestRequest::get().uri("/api/v1/auth/me").insert_header(("authorization", value)))
+    };
+    for wrong in ["", "Bearer", "Bearer ", "Bearer a.b.c", "Basic YTpi"] {
+        assert_eq!(with(wrong).await.problem(401), "unauthorized", "{wrong}");
+    }
+    let token = server.sign_in(ANN).await.token;
+    with(&format!("bearer {token}")).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_token_expires() {
+    let server = Server::start().await;
+    let ann = server.sign_in(ANN).await;
+    server.clock.advance(Duration::minutes(59));
+    ann.get("/auth/me").await.expect(200);
+    server.clock.advance(Duration::minutes(1));
+    assert_eq!(ann.get("/auth/me").await.problem(401), "unauthorized");
+}
+
+#[actix_web::test]
+async fn sign_in_attempts_are_limited_for_each_account() {
+    let limits =
+        SignInLimits { per_account: NonZeroU32::new(2).unwrap(), per_address: NonZeroU32::new(100).unwrap() };
+    let server = Server::with(ServerConfig { sign_in_limits: limits, ..ServerConfig::default() }).await;
+    server.login(ANN, "guess").await.problem(401);
+    server.login(&ANN.to_uppercase(), "guess").await.problem(401);
+    let refused = server.login(ANN, PASSWORD).await;
+    assert_eq!(refused.problem(429), "too_many_requests");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    server.login("ben@acme.example", PASSWORD).await.expect(200);
+}
+
+#[actix_web::test]
+async fn the_first_password_stays_until_another_is_set() {
+    let server = Server::start().await;
+    assert!(!set_first_demo_password(&server.database, "other").unwrap());
+    server.login(ANN, "other").await.problem(401);
+    set_demo_password(&server.database, "other").unwrap();
+    server.login(ANN, "other").await.expect(200);
+    server.login(ANN, PASSWORD).await.problem(401);
+}

@@ -1,0 +1,27 @@
+//! The `demo-reset` command: thin commands over the engine, the bundled demo and its server.
+//!
+//! A command reads its arguments, calls one use case, and shows what came back. Rules live in the crates below;
+//! here are the clock, randomness, the terminal, and the exit codes.
+
+mod args;
+mod backend;
+mod commands;
+mod credentials;
+mod edge;
+mod exit;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = args::Arguments::parse();
+    let default_filter = if matches!(arguments.command, args::Command::Serve(_)) { "info" } else { "warn" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(default_filter)).init();
+    match commands::run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}

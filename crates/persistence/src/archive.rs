@@ -1,0 +1,134 @@
+//! Archives as stored.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use demo_reset_domain::{Archive, ArchiveId, ChangeCounts, KindCounts, LayerId, SessionId};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable};
+
+use crate::binding::GuardedSession;
+use crate::connection::{Bind, Link, Sql};
+use crate::error::{Error, Result};
+use crate::types::{DbJson, DbTime, DbUuid, sql};
+
+/// An archive with where its changes are.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredArchive {
+    pub(crate) archive: Archive,
+    pub(crate) layer: LayerId,
+    /// The base epoch that its layer was made over.
+    pub(crate) epoch: i64,
+}
+
+#[derive(QueryableByName)]
+struct ArchiveRow {
+    #[diesel(sql_type = sql::Uuid)]
+    id: DbUuid,
+    #[diesel(sql_type = BigInt)]
+    layer: i64,
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+    #[diesel(sql_type = sql::UtcTime)]
+    archived_at: DbTime,
+    #[diesel(sql_type = sql::UtcTime)]
+    expires_at: DbTime,
+    #[diesel(sql_type = Nullable<sql::UtcTime>)]
+    restored_at: Option<DbTime>,
+    #[diesel(sql_type = sql::Json)]
+    counts: DbJson,
+}
+
+/// Counts as an archive keeps them: `{"table": [created, edited, deleted]}`.
+fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
+    let tables = counts.iter().map(|(table, kinds)| {
+        (table.to_owned(), serde_json::json!([kinds.created, kinds.edited, kinds.deleted]))
+    });
+    serde_json::Value::Object(tables.collect())
+}
+
+fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
+    let tables: BTreeMap<String, (u64, u64, u64)> = serde_json::from_value(json)
+        .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
+    let mut counts = ChangeCounts::default();
+    for (table, (created, edited, deleted)) in tables {
+        counts.add(table, KindCounts { created, edited, deleted });
+    }
+    Ok(counts)
+}
+
+/// The archives of a session, newest first.
+pub(crate) fn archive_list(link: &mut Link<'_>, session: SessionId) -> Result<Vec<StoredArchive>> {
+    let rows: Vec<ArchiveRow> = link.load(Sql::new(
+        "select a.id, a.layer, a.epoch, a.archived_at, a.expires_at, a.restored_at, a.counts \
+         from demo_archives a join demo_user_sessions s on s.number = a.session_number \
+         where s.id = ? order by a.ordinal desc",
+        [session.0.into()],
+    ))?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredArchive {
+                archive: Archive {
+                    id: ArchiveId(row.id.0),
+                    archived_at: row.archived_at.get(),
+                    expires_at: row.expires_at.get(),
+                    restored_at: row.restored_at.map(DbTime::get),
+                    counts: counts_from_json(row.counts.0)?,
+                },
+                layer: LayerId(row.layer),
+                epoch: row.epoch,
+            })
+        })
+        .collect()
+}
+
+/// A layer about to become an archive.
+pub(crate) struct NewArchive<'a> {
+    pub(crate) id: ArchiveId,
+    pub(crate) layer: LayerId,
+    pub(crate) epoch: i64,
+    pub(crate) archived_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) counts: &'a ChangeCounts,
+}
+
+/// Records an archive as the session's newest. The caller has the write guard.
+pub(crate) fn archive_insert(
+    link: &mut Link<'_>,
+    session: SessionId,
+    guarded: &GuardedSession,
+    new: &NewArchive<'_>,
+) -> Result<()> {
+    let values: [Bind; 9] = [
+        guarded.number.into(),
+        (guarded.archives_made + 1).into(),
+        new.id.0.into(),
+        session.0.into(),
+        new.layer.0.into(),
+        new.epoch.into(),
+        new.archived_at.into(),
+        new.expires_at.into(),
+        counts_json(new.counts).into(),
+    ];
+    link.execute(Sql::new(
+        "insert into demo_archives \
+         (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    ))?;
+    Ok(())
+}
+
+/// Marks an archive as brought back.
+pub(crate) fn archive_mark_restored(
+    link: &mut Link<'_>,
+    guarded: &GuardedSession,
+    id: ArchiveId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    link.execute(Sql::new(
+        "update demo_archives set restored_at = ? where session_number = ? and id = ?",
+        [now.into(), guarded.number.into(), id.0.into()],
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Units of work: one transaction, bound to a session at its start.
+//!
+//! The binding is a row that lives and dies with the transaction. On SQLite it is a TEMP row, written after BEGIN
+//! and deleted before COMMIT; a rollback takes it away by itself.
+
+use chrono::{DateTime, Utc};
+use demo_reset_domain::{LayerId, SessionId};
+use diesel::QueryableByName;
+use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::sql_types::BigInt;
+
+use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+
+/// What a unit of work may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Read only.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// The session's row as the write guard found it.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+pub(crate) struct GuardedSession {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) number: i64,
+    #[diesel(sql_type = BigInt)]
+    live_layer: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) live_epoch: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) layers_used: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) archives_made: i64,
+}
+
+impl GuardedSession {
+    pub(crate) fn live_layer(&self) -> LayerId {
+        LayerId(self.live_layer)
+    }
+
+    /// The `n`th layer that this session has not used yet.
+    pub(crate) fn fresh_layer(&self, n: i64) -> LayerId {
+        layer_of(self.number, self.layers_used + n)
+    }
+}
+
+/// How many layers one session can have before its number runs into the next one's.
+const LAYERS_PER_SESSION: i64 = 1 << 24;
+
+/// The `ordinal`th layer of a session. Layers of one session lie side by side in every change table.
+pub(crate) fn layer_of(session_number: i64, ordinal: i64) -> LayerId {
+    LayerId(session_number * LAYERS_PER_SESSION + ordinal)
+}
+
+/// Whether a transaction is open, as after a panic inside a unit of work.
+pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
+    fn depth<C>(conn: &mut C) -> bool
+    where
+        C: Connection<TransactionManager = AnsiTransactionManager>,
+    {
+        AnsiTransactionManager::transaction_manager_status_mut(conn)
+            .transaction_depth()
+            .map_or(true, |depth| depth.is_some())
+    }
+    match conn {
+        AnyConnection::Sqlite(conn) => depth(conn),
+        AnyConnection::Postgres(conn) => depth(conn),
+    }
+}
+
+impl Link<'_> {
+    /// Begins a transaction. On SQLite a writing one takes the write lock at once: one that reads first and then
+    /// writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
+    /// consistent state whatever is reset meanwhile.
+    fn begin(&mut self, mode: Mode) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => {
+                let sql = if mode == Mode::Write { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" };
+                AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
+            }
+            Self::Postgres(conn) => {
+                let sql = match mode {
+                    Mode::Write => "BEGIN",
+                    Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                };
+                AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
+            Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
+        }
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
+            Self::Postgres(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
+        }
+        Ok(())
+    }
+}
+
+/// Runs `work` in one transaction: committed if it returns `Ok`, rolled back otherwise.
+pub(crate) fn in_transaction<C, T, E>(
+    conn: &mut C,
+    mode: Mode,
+    work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E>
+where
+    C: SessionConnection,
+    E: From<Error>,
+{
+    conn.link().begin(mode)?;
+    match work(conn) {
+        Ok(value) => {
+            conn.link().commit()?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The reason for rolling back is what the caller must hear; a connection that cannot roll back is
+            // found broken when it returns to the pool.
+            let _ = conn.link().rollback();
+            Err(error)
+        }
+    }
+}
+
+/// Runs `work` in one transaction that sees, and in [`Mode::Write`] writes, the world of `session`.
+pub(crate) fn bound<C, T, E>(
+    conn: &mut C,
+    session: SessionId,
+    mode: Mode,
+    now: Option<DateTime<Utc>>,
+    work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E>
+where
+    C: SessionConnection,
+    E: From<Error>,
+{
+    in_transaction(conn, mode, |conn| {
+        bind(&mut conn.link(), session, mode, now.unwrap_or_default())?;
+        let value = work(conn)?;
+        unbind(&mut conn.link())?;
+        Ok(value)
+    })
+}
+
+/// The write guard: updates the session's row, so that the writes, resets and undos of one session happen one
+/// after the other, and only then reads which layer is live.
+pub(crate) fn guard(link: &mut Link<'_>, session: SessionId) -> Result<GuardedSession> {
+    let guarded = link.first(Sql::new(
+        "update demo_user_sessions set writes = writes + 1 where id = ? \
+         returning number, live_layer, live_epoch, layers_used, archives_made",
+        [session.0.into()],
+    ))?;
+    guarded.ok_or(Error::UnknownSession)
+}
+
+fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
+    if link.dialect() == Dialect::Postgres {
+        let mode = if mode == Mode::Write { "write" } else { "read" };
+        let bind = Sql::new("select demo.bind_session(?, ?, ?)", [session.0.into(), mode.into(), now.into()]);
+        link.execute(bind)?;
+        return Ok(());
+    }
+    if mode == Mode::Write {
+        guard(link, session)?;
+    }
+    let bound = link.execute(Sql::new(
+        "insert into temp.demo_binding (one, session_number, session_id, layer, writable, now) \
+         select 1, s.number, s.id, s.live_layer, ?, ? \
+         from main.demo_user_sessions s, main.demo_base b, temp.demo_connection c \
+         where s.id = ? and b.base_id = c.base_id and b.epoch = c.epoch",
+        [i64::from(mode == Mode::Write).into(), now.into(), session.0.into()],
+    ))?;
+    if bound == 1 {
+        return Ok(());
+    }
+    Err(if is_current(link)? { Error::UnknownSession } else { Error::BaseReplaced })
+}
+
+/// Whether the connection was opened over the base that is active now.
+pub(crate) fn is_current(link: &mut Link<'_>) -> Result<bool> {
+    if link.dialect() == Dialect::Postgres {
+        // Views and base are one database there: a connection cannot be behind.
+        return Ok(true);
+    }
+    let rows: Vec<NumberRow> = link.load(Sql::new(
+        "select 1 as number from main.demo_base b, temp.demo_connection c \
+         where b.base_id = c.base_id and b.epoch = c.epoch",
+        [],
+    ))?;
+    Ok(!rows.is_empty())
+}
+
+/// The number of the session that the connection is bound to for writing.
+pub(crate) fn bound_session_number(link: &mut Link<'_>) -> Result<i64> {
+    let query = match link.dialect() {
+        Dialect::Sqlite => "select session_number as number from temp.demo_binding where writable = 1",
+        Dialect::Postgres => {
+            "select demo.bound_session_number() as number where current_setting('demo.mode', true) = 'write'"
+        }
+    };
+    let row: Option<NumberRow> = link.first(Sql::new(query, []))?;
+    row.map(|row| row.number).ok_or(Error::NotBoundForWriting)
+}
+
+fn unbind(link: &mut Link<'_>) -> Result<()> {
+    // On PostgreSQL the settings of the binding end with the transaction by themselves.
+    if link.dialect() == Dialect::Sqlite {
+        link.execute(Sql::new("delete from temp.demo_binding", []))?;
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}

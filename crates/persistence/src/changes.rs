@@ -1,0 +1,161 @@
+//! What a session has changed, record by record, and what its archives hold.
+
+use demo_reset_domain::{ArchiveId, ChangeKind, LayerId, SessionId};
+use diesel::QueryableByName;
+use diesel::sql_types::{Nullable, Text};
+use serde_json::Value;
+
+use crate::connection::{Link, Sql};
+use crate::database::{ArchivedChange, Change, ChangePosition};
+use crate::error::{Error, Result};
+use crate::spec::TableSpec;
+use crate::types::{DbJson, DbTime, sql};
+
+#[derive(QueryableByName)]
+struct ChangeRow {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    record_key: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = sql::UtcTime)]
+    changed_at: DbTime,
+    #[diesel(sql_type = Nullable<sql::Json>)]
+    base: Option<DbJson>,
+    #[diesel(sql_type = Nullable<sql::Json>)]
+    current: Option<DbJson>,
+}
+
+#[derive(QueryableByName)]
+struct ArchivedRow {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    record_key: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = sql::UtcTime)]
+    changed_at: DbTime,
+    #[diesel(sql_type = sql::Json)]
+    snapshot: DbJson,
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::Database(diesel::result::Error::DeserializationError(format!("{what} is not readable").into()))
+}
+
+fn parse_kind(text: &str) -> Result<ChangeKind> {
+    ChangeKind::parse(text).ok_or_else(|| unreadable("the kind of a change"))
+}
+
+fn parse_key(json: &str) -> Result<Vec<String>> {
+    serde_json::from_str(json).map_err(|_| unreadable("the key of a change"))
+}
+
+/// A page of the changes of a layer, newest first, each with the base record it stands over.
+pub(crate) fn change_list(
+    link: &mut Link<'_>,
+    tables: &[TableSpec],
+    layer: LayerId,
+    after: Option<&ChangePosition>,
+    limit: i64,
+) -> Result<Vec<Change>> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dialect = link.dialect();
+    let arms: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            let same: Vec<String> = table
+                .key_columns()
+                .map(|column| {
+                    let name = dialect.quote(&column.name);
+                    format!("b.{name} = c.{name}")
+                })
+                .collect();
+            format!(
+                "select {name} as table_name, {key} as record_key, c.demo_kind as kind, \
+                 c.demo_changed_at as changed_at, \
+                 (select {of_base} from {base} as b where {same} and c.demo_kind <> 'created') as base, \
+                 case when c.demo_kind <> 'deleted' then {of_change} end as current \
+                 from {change} as c where c.demo_layer = {layer}",
+                name = crate::sqlite::ddl::literal(&table.name),
+                key = dialect.key_as_json_text(table, "c"),
+                of_base = dialect.snapshot_of_base(table, "b"),
+                base = dialect.base_table(&table.name),
+                same = same.join(" and "),
+                of_change = dialect.snapshot_of_change(table, "c"),
+                change = dialect.change_table(&table.name),
+                layer = layer.0,
+            )
+        })
+        .collect();
+    let mut list = Sql::default();
+    list.push(&format!("select * from ({}) as changes", arms.join(" union all ")));
+    if let Some(after) = after {
+        list.push(" where changed_at < ").bind(after.changed_at);
+        list.push(" or (changed_at = ").bind(after.changed_at);
+        list.push(" and (table_name > ").bind(after.table.as_str());
+        list.push(" or (table_name = ").bind(after.table.as_str());
+        list.push(" and record_key > ").bind(after.key.as_str()).push(")))");
+    }
+    list.push(" order by changed_at desc, table_name, record_key limit ").bind(limit);
+    let rows: Vec<ChangeRow> = link.load(list)?;
+    rows.into_iter()
+        .map(|row| {
+            let position = ChangePosition {
+                changed_at: row.changed_at.get(),
+                table: row.table_name.clone(),
+                key: row.record_key.clone(),
+            };
+            Ok(Change {
+                key: parse_key(&row.record_key)?,
+                kind: parse_kind(&row.kind)?,
+                changed_at: row.changed_at.get(),
+                base: row.base.map(|json| json.0),
+                current: row.current.map(|json| json.0),
+                table: row.table_name,
+                position,
+            })
+        })
+        .collect()
+}
+
+/// All changes that an archive holds.
+pub(crate) fn archived_change_list(
+    link: &mut Link<'_>,
+    session: SessionId,
+    archive: ArchiveId,
+) -> Result<Vec<ArchivedChange>> {
+    let rows: Vec<ArchivedRow> = link.load(Sql::new(
+        "select table_name, record_key, kind, changed_at, snapshot from demo_archived_changes \
+         where session_id = ? and archive_id = ? order by table_name, record_key",
+        [session.0.into(), archive.0.into()],
+    ))?;
+    rows.into_iter().map(archived_change).collect()
+}
+
+fn archived_change(row: ArchivedRow) -> Result<ArchivedChange> {
+    Ok(ArchivedChange {
+        key: parse_key(&row.record_key)?,
+        kind: parse_kind(&row.kind)?,
+        changed_at: row.changed_at.get(),
+        snapshot: row.snapshot.0,
+        table: row.table_name,
+    })
+}
+
+/// The fields of two forms of a record that differ, by name; all fields where one form is missing.
+pub(crate) fn differences(base: Option<&Value>, current: Option<&Value>) -> Vec<(String, Value, Value)> {
+    let field = |record: Option<&Value>, name: &str| {
+        record.and_then(|record| record.get(name)).cloned().unwrap_or(Value::Null)
+    };
+    let Some(Value::Object(names)) = current.or(base) else { return Vec::new() };
+    names
+        .keys()
+        .map(|name| (name.clone(), field(base, name), field(current, name)))
+        .filter(|(_, base, current)| base != current)
+        .collect()
+}

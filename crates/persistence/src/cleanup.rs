@@ -1,0 +1,185 @@
+//! Cleanup: purges what can no longer be undone and retires what nobody uses.
+//!
+//! It works in small transactions, so that nobody waits for it, and each of them looks again at what it is about
+//! to remove: it can be stopped anywhere and run again, and two that run at once do no harm.
+
+use chrono::{DateTime, Utc};
+use demo_reset_domain::{ArchiveId, Retention, SessionId};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable};
+
+use crate::binding::{Mode, in_transaction};
+use crate::connection::{Link, SessionConnection, Sql};
+use crate::database::CleanupReport;
+use crate::error::{Error, Result};
+use crate::reset::reset;
+use crate::spec::{TableSpec, in_foreign_key_order};
+use crate::types::{DbTime, DbUuid, sql};
+
+/// How many changes one transaction removes.
+const CHANGES_PER_BATCH: i64 = 1_000;
+
+/// How many archives or sessions one look takes up.
+const ITEMS_PER_BATCH: i64 = 100;
+
+#[derive(QueryableByName)]
+struct ExpiredArchive {
+    #[diesel(sql_type = BigInt)]
+    session_number: i64,
+    #[diesel(sql_type = BigInt)]
+    ordinal: i64,
+    #[diesel(sql_type = BigInt)]
+    layer: i64,
+    #[diesel(sql_type = Nullable<sql::UtcTime>)]
+    restored_at: Option<DbTime>,
+}
+
+#[derive(QueryableByName)]
+struct IdleSession {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+    #[diesel(sql_type = sql::Uuid)]
+    id: DbUuid,
+}
+
+/// Runs a whole cleanup on one connection.
+pub(crate) fn cleanup<C: SessionConnection>(
+    conn: &mut C,
+    tables: &[TableSpec],
+    retention: Retention,
+    now: DateTime<Utc>,
+    new_id: &mut dyn FnMut() -> ArchiveId,
+) -> Result<CleanupReport> {
+    let mut report = CleanupReport::default();
+    purge_expired(conn, tables, now, &mut report)?;
+    retire_idle(conn, retention, now, new_id, &mut report)?;
+    Ok(report)
+}
+
+fn purge_expired<C: SessionConnection>(
+    conn: &mut C,
+    tables: &[TableSpec],
+    now: DateTime<Utc>,
+    report: &mut CleanupReport,
+) -> Result<()> {
+    loop {
+        let expired: Vec<ExpiredArchive> = conn.link().load(Sql::new(
+            "select session_number, ordinal, layer, restored_at from demo_archives where expires_at <= ? \
+             order by expires_at limit ?",
+            [now.into(), ITEMS_PER_BATCH.into()],
+        ))?;
+        if expired.is_empty() {
+            return Ok(());
+        }
+        for archive in expired {
+            // A restored archive's changes live on in the session; only its record has had its time.
+            if archive.restored_at.is_none() {
+                report.changes_purged += purge_layer(conn, tables, archive.layer)?;
+            }
+            let removed = in_transaction(conn, Mode::Write, |conn| {
+                conn.link().execute(Sql::new(
+                    "delete from demo_archives where session_number = ? and ordinal = ?",
+                    [archive.session_number.into(), archive.ordinal.into()],
+                ))
+            })?;
+            report.archives_purged += u64::from(removed > 0 && archive.restored_at.is_none());
+        }
+    }
+}
+
+/// Removes the changes of a layer that is expired, children before parents; how many there were.
+fn purge_layer<C: SessionConnection>(conn: &mut C, tables: &[TableSpec], layer: i64) -> Result<u64> {
+    let mut purged = 0;
+    for table in in_foreign_key_order(tables).into_iter().rev() {
+        loop {
+            let removed = in_transaction(conn, Mode::Write, |conn| -> Result<usize> {
+                let mut link = conn.link();
+                let dialect = link.dialect();
+                let change = dialect.change_table(&table.name);
+                let row = dialect.row_address();
+                let mut delete = Sql::default();
+                delete.push(&format!(
+                    "delete from {change} where {row} in (select {row} from {change} where demo_layer = "
+                ));
+                delete.bind(layer).push(" limit ").bind(CHANGES_PER_BATCH).push(")");
+                link.execute(delete)
+            })?;
+            purged += removed as u64;
+            if removed == 0 {
+                break;
+            }
+        }
+    }
+    in_transaction(conn, Mode::Write, |conn| {
+        conn.link().execute(Sql::new("delete from demo_layer_counts where layer = ?", [layer.into()]))
+    })?;
+    Ok(purged)
+}
+
+fn retire_idle<C: SessionConnection>(
+    conn: &mut C,
+    retention: Retention,
+    now: DateTime<Utc>,
+    new_id: &mut dyn FnMut() -> ArchiveId,
+    report: &mut CleanupReport,
+) -> Result<()> {
+    let idle_since = retention.idle_since(now);
+    let mut after = 0;
+    loop {
+        let idle: Vec<IdleSession> = conn.link().load(Sql::new(
+            "select number, id from demo_user_sessions where last_activity_at <= ? and number > ? \
+             order by number limit ?",
+            [idle_since.into(), after.into(), ITEMS_PER_BATCH.into()],
+        ))?;
+        let Some(last) = idle.last() else { return Ok(()) };
+        after = last.number;
+        for row in &idle {
+            retire(conn, SessionId(row.id.0), retention, idle_since, now, new_id, report)?;
+        }
+    }
+}
+
+/// Archives the live layer of an idle session; removes the session once nothing of it can be restored.
+fn retire<C: SessionConnection>(
+    conn: &mut C,
+    session: SessionId,
+    retention: Retention,
+    idle_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+    new_id: &mut dyn FnMut() -> ArchiveId,
+    report: &mut CleanupReport,
+) -> Result<()> {
+    let retired = in_transaction(conn, Mode::Write, |conn| -> Result<(u64, u64)> {
+        let mut link = conn.link();
+        if !is_idle(&mut link, session, idle_since)? {
+            return Ok((0, 0));
+        }
+        if reset(&mut link, session, new_id(), retention, now)?.is_some() {
+            return Ok((1, 0));
+        }
+        let removed = link.execute(Sql::new(
+            "delete from demo_user_sessions where id = ? and not exists \
+             (select 1 from demo_archives a where a.session_number = demo_user_sessions.number)",
+            [session.0.into()],
+        ))?;
+        Ok((0, removed as u64))
+    });
+    match retired {
+        Ok((archived, removed)) => {
+            report.sessions_archived += archived;
+            report.sessions_removed += removed;
+            Ok(())
+        }
+        // Removed by someone else meanwhile.
+        Err(Error::UnknownSession) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_idle(link: &mut Link<'_>, session: SessionId, idle_since: DateTime<Utc>) -> Result<bool> {
+    let row: Option<IdleSession> = link.first(Sql::new(
+        "select number, id from demo_user_sessions where id = ? and last_activity_at <= ?",
+        [session.0.into(), idle_since.into()],
+    ))?;
+    Ok(row.is_some())
+}

@@ -1,0 +1,91 @@
+//! What the engine's set-based statements spell differently on the two databases.
+
+use crate::connection::Link;
+use crate::spec::{IndexPart, TableSpec};
+use crate::sqlite::ddl;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Link<'_> {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+}
+
+impl Dialect {
+    /// A name in quotes: standard SQL on both.
+    pub(crate) fn quote(self, name: &str) -> String {
+        ddl::quote(name)
+    }
+
+    /// The change table of a table.
+    pub(crate) fn change_table(self, table: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::quote(&ddl::change_table_name(table)),
+            Self::Postgres => format!("demo_changes.{}", ddl::quote(table)),
+        }
+    }
+
+    /// The base table itself, past its view.
+    pub(crate) fn base_table(self, table: &str) -> String {
+        match self {
+            Self::Sqlite => format!("base.{}", ddl::quote(table)),
+            Self::Postgres => format!("public.{}", ddl::quote(table)),
+        }
+    }
+
+    /// The key of a row as a JSON array of texts.
+    pub(crate) fn key_as_json_text(self, table: &TableSpec, alias: &str) -> String {
+        let values: Vec<String> = table
+            .key_columns()
+            .map(|column| format!("cast({alias}.{} as text)", ddl::quote(&column.name)))
+            .collect();
+        match self {
+            Self::Sqlite => format!("json_array({})", values.join(", ")),
+            Self::Postgres => format!("cast(json_build_array({}) as text)", values.join(", ")),
+        }
+    }
+
+    /// Whether two values are the same to a unique index.
+    pub(crate) fn unique_equal(self, left: &str, right: &str, part: &IndexPart) -> String {
+        match (&part.collation, self) {
+            (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", ddl::quote(collation)),
+            (Some(collation), Self::Postgres) => format!("{left} = {right} collate {collation}"),
+            (None, _) => format!("{left} = {right}"),
+        }
+    }
+
+    /// What addresses a stored row, for deleting in batches.
+    pub(crate) fn row_address(self) -> &'static str {
+        match self {
+            Self::Sqlite => "rowid",
+            Self::Postgres => "ctid",
+        }
+    }
+
+    /// A record of a change table as a JSON document, without the control columns.
+    pub(crate) fn snapshot_of_change(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => {
+                format!("to_jsonb({alias}) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[]")
+            }
+        }
+    }
+
+    /// A record of a base table as a JSON document.
+    pub(crate) fn snapshot_of_base(self, table: &TableSpec, alias: &str) -> String {
+        match self {
+            Self::Sqlite => ddl::snapshot(table, alias),
+            Self::Postgres => format!("to_jsonb({alias})"),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The base on PostgreSQL: how it is loaded, sealed, guarded and compared.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::{PgConnection, QueryableByName};
+
+use super::attach::{self, grant};
+use super::connect::{self, APPLICATION_ROLE};
+use crate::attach::{AttachOptions, Attached};
+use crate::binding::{Mode, in_transaction};
+use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
+use crate::database::BaseState;
+use crate::error::{Error, Result};
+use crate::sqlite::base_file::TableSeal;
+use crate::sqlite::ddl::{literal, quote};
+use crate::sqlite::discover::MIGRATION_TABLES;
+use crate::{migrate, reconcile};
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Flag {
+    #[diesel(sql_type = Bool)]
+    flag: bool,
+}
+
+#[derive(QueryableByName)]
+struct FingerprintRow {
+    #[diesel(sql_type = BigInt)]
+    row_count: i64,
+    #[diesel(sql_type = Text)]
+    fingerprint: String,
+}
+
+#[derive(QueryableByName)]
+struct StateRow {
+    #[diesel(sql_type = Bool)]
+    is_sealed: bool,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// The names of all ordinary tables of `public`, migration bookkeeping left out.
+pub(crate) fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
+    let names: Vec<Name> = link.load(Sql::new(
+        "select relname::text as name from pg_class where relnamespace = 'public'::regnamespace \
+         and relkind in ('r', 'p') and not relispartition order by relname",
+        [],
+    ))?;
+    let is_data = |name: &String| !MIGRATION_TABLES.iter().any(|other| name.eq_ignore_ascii_case(other));
+    Ok(names.into_iter().map(|row| row.name).filter(is_data).collect())
+}
+
+/// Counts and fingerprints a table. One that the server may not read, since it appeared after the seal, has no
+/// fingerprint and counts as empty.
+pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> {
+    let qualified = format!("public.{}", quote(table));
+    let readable: Option<Flag> =
+        link.first(Sql::new("select has_table_privilege(?, 'select') as flag", [qualified.as_str().into()]))?;
+    if !readable.is_some_and(|row| row.flag) {
+        return Ok(TableSeal { table: table.to_owned(), rows: 0, fingerprint: String::new() });
+    }
+    let row: Option<FingerprintRow> = link.first(Sql::new(
+        "select row_count, fingerprint from demo.table_fingerprint(?::regclass)",
+        [qualified.as_str().into()],
+    ))?;
+    let row = row.ok_or(Error::NotSealed { reason: format!("{table} has no fingerprint") })?;
+    Ok(TableSeal {
+        table: table.to_owned(),
+        rows: row.row_count.unsigned_abs(),
+        fingerprint: row.fingerprint,
+    })
+}
+
+fn has_engine(link: &mut Link<'_>) -> Result<bool> {
+    let row: Option<Flag> =
+        link.first(Sql::new("select to_regclass('demo.demo_base') is not null as flag", []))?;
+    Ok(row.is_some_and(|row| row.flag))
+}
+
+/// What is in the database.
+pub(crate) fn state(url: &str) -> Result<BaseState> {
+    let mut conn = connect::open(url)?;
+    let mut link = Link::Postgres(&mut conn);
+    let has_tables = !base_tables(&mut link)?.is_empty();
+    let sealed: Option<StateRow> = if has_engine(&mut link)? {
+        link.first(Sql::new(
+            "select sealed_at is not null as is_sealed, \
+             (select coalesce(sum(row_count), 0)::bigint from demo.demo_manifest) as rows from demo.demo_base",
+            [],
+        ))?
+    } else {
+        None
+    };
+    Ok(match sealed {
+        Some(row) if row.is_sealed && row.rows > 0 => BaseState::Sealed,
+        Some(row) if row.is_sealed => BaseState::Empty,
+        _ if has_tables => BaseState::Unsealed,
+        _ => BaseState::Missing,
+    })
+}
+
+/// The names of the guard triggers on a base table.
+const GUARDS: [(&str, &str); 2] =
+    [("demo_guard_write", "insert or update or delete"), ("demo_guard_truncate", "truncate")];
+
+fn guard(table: &str) -> String {
+    let create = |(name, events): (&str, &str)| {
+        format!(
+            "create or replace trigger {name} before {events} on public.{} for each statement \
+             execute function demo.guard_base();\n",
+            quote(table)
+        )
+    };
+    GUARDS.map(create).concat()
+}
+
+fn unguard(table: &str) -> String {
+    GUARDS.map(|(name, _)| format!("drop trigger if exists {name} on public.{};\n", quote(table))).concat()
+}
+
+/// Takes the manifest, guards every table, and begins a new epoch. Runs in a transaction of the owner.
+fn seal(link: &mut Link<'_>, base_id: &str, now: DateTime<Utc>) -> Result<()> {
+    link.batch("delete from demo.demo_manifest;")?;
+    for table in base_tables(link)? {
+        let seal = table_seal(link, &table)?;
+        link.execute(Sql::new(
+            "insert into demo.demo_manifest (table_name, row_count, fingerprint) values (?, ?, ?)",
+            [
+                table.as_str().into(),
+                i64::try_from(seal.rows).unwrap_or(i64::MAX).into(),
+                seal.fingerprint.as_str().into(),
+            ],
+        ))?;
+        link.batch(&guard(&table))?;
+    }
+    let mut update = Sql::default();
+    update.push("insert into demo.demo_base as b (one, base_id, epoch, tracking_columns, sealed_at, application_role) values (1, ");
+    update.bind(base_id).push(", 1, false, ").bind(now).push(&format!(
+        ", {}) on conflict (one) do update set base_id = excluded.base_id, epoch = b.epoch + 1, sealed_at = excluded.sealed_at",
+        literal(APPLICATION_ROLE)
+    ));
+    link.execute(update)?;
+    grant(link)
+}
+
+/// Empties the base tables, builds the base anew with `build`, and seals it, all in one transaction.
+pub(crate) fn load<E: From<Error>>(
+    url: &str,
+    base_id: &str,
+    now: DateTime<Utc>,
+    build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let mut owner = connect::open(url)?;
+    migrate::migrate_postgres(&mut owner)?;
+    let mut conn = AnyConnection::Postgres(owner);
+    in_transaction(&mut conn, Mode::Write, |conn| {
+        // One load at a time, and none beside an attach.
+        conn.link().batch("select pg_advisory_xact_lock(hashtext('demo-reset'), 1)")?;
+        let tables = base_tables(&mut conn.link())?;
+        if !tables.is_empty() {
+            let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+            let unguards: String = tables.iter().map(|table| unguard(table)).collect();
+            conn.link().batch(&format!("{unguards}truncate {};", names.join(", ")))?;
+        }
+        conn.link().batch("set local search_path = public;")?;
+        build(conn)?;
+        let mut link = conn.link();
+        link.batch("set local search_path = demo, public; analyze;")?;
+        seal(&mut link, base_id, now)?;
+        let attached = attach::attached(&mut link)?;
+        reconcile::reconcile(&mut link, &attached.tables)?;
+        Ok(())
+    })
+}
+
+/// Migrates if the login owns the engine's schema, and attaches; a login of the application role only looks
+/// whether everything is current.
+pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
+    let mut conn = connect::open(url)?;
+    if !is_owner(&mut conn)? {
+        migrate::check_current_postgres(&mut conn)?;
+        return in_transaction(&mut conn, Mode::Read, |conn| attach::attached(&mut conn.link()));
+    }
+    migrate::migrate_postgres(&mut conn)?;
+    in_transaction(&mut conn, Mode::Write, |conn| {
+        let mut link = conn.link();
+        link.batch("select pg_advisory_xact_lock(hashtext('demo-reset'), 1)")?;
+        let base: Option<Flag> =
+            link.first(Sql::new("select sealed_at is not null as flag from demo.demo_base", []))?;
+        if !base.is_some_and(|row| row.flag) {
+            return Err(Error::NotSealed { reason: "the database has no sealed base".to_owned() });
+        }
+        link.execute(Sql::new(
+            if options.tracking_columns {
+                "update demo.demo_base set tracking_columns = true where not tracking_columns"
+            } else {
+                "update demo.demo_base set tracking_columns = false where tracking_columns"
+            },
+            [],
+        ))?;
+        attach::attach(&mut link, options)
+    })
+}
+
+/// Whether the login may change the engine's schema, or make it.
+fn is_owner(conn: &mut PgConnection) -> Result<bool> {
+    let row: Option<Flag> = Link::Postgres(conn).first(Sql::new(
+        "select case when to_regnamespace('demo') is null \
+         then has_database_privilege(current_database(), 'create') \
+         else pg_has_role(current_user, (select nspowner from pg_namespace where nspname = 'demo'), 'usage') end as flag",
+        [],
+    ))?;
+    Ok(row.is_some_and(|row| row.flag))
+}
+
+/// Whether the base is sealed and was not opened since. Constant time.
+pub(crate) fn is_sealed(link: &mut Link<'_>) -> Result<bool> {
+    let row: Option<Flag> =
+        link.first(Sql::new("select sealed_at is not null as flag from demo.demo_base", []))?;
+    Ok(row.is_some_and(|row| row.flag))
+}

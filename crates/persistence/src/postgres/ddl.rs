@@ -1,0 +1,574 @@
+//! Generates the change table, the view and the triggers of a table on PostgreSQL.
+//!
+//! Foreign keys and their actions are queued as deferred constraint triggers on the change tables, and the
+//! statement trigger of the view settles the queue at the end of the outermost statement: the same moment at
+//! which PostgreSQL itself checks the constraints of a table.
+
+use std::fmt::Write;
+
+use crate::spec::{Action, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
+use crate::sqlite::ddl::{literal, quote};
+
+/// What is put under sessions, as the generated SQL needs it.
+pub(crate) struct Attachment<'a> {
+    /// The attached tables.
+    pub(crate) tables: &'a [TableSpec],
+    /// Tables of `public` that stay outside; their references to attached tables still hold.
+    pub(crate) outside: &'a [TableSpec],
+    /// Whether views end with the tracking columns.
+    pub(crate) tracking_columns: bool,
+}
+
+fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(separator)
+}
+
+fn key_names(spec: &TableSpec) -> Vec<String> {
+    spec.key_columns().map(|column| quote(&column.name)).collect()
+}
+
+fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
+    join(key_names(spec).iter().map(|name| format!("{left}.{name} = {right}.{name}")), " and ")
+}
+
+fn writable(spec: &TableSpec) -> Vec<String> {
+    spec.writable().map(|column| quote(&column.name)).collect()
+}
+
+fn all_columns(spec: &TableSpec) -> Vec<String> {
+    spec.columns.iter().map(|column| quote(&column.name)).collect()
+}
+
+/// A name for a function of a table that fits in 63 characters, whatever the table is called.
+fn function(spec: &TableSpec, purpose: &str) -> String {
+    let hash = blake3::hash(spec.name.as_bytes()).to_hex();
+    format!("demo_changes.demo_{purpose}_{}", &hash[..16])
+}
+
+/// The shadow of a sequence: of the same name, in the schema `demo`, so that the host's never advances.
+pub(crate) fn shadow_sequence(sequence: &str) -> String {
+    let name = sequence.strip_prefix("public.").unwrap_or(sequence);
+    format!("demo.{name}")
+}
+
+/// Statements that make the change table with its indexes and counting triggers.
+pub(crate) fn change_table(spec: &TableSpec) -> String {
+    let table = quote(&spec.name);
+    let mut sql = format!(
+        "create table demo_changes.{table} (demo_layer bigint not null, demo_kind text not null, \
+         demo_changed_at timestamptz not null, like public.{table} including constraints including generated \
+         including storage including compression, \
+         constraint demo_kind check (demo_kind in ('created', 'edited', 'deleted')), \
+         constraint {} primary key (demo_layer, {})) with (fillfactor = 90);\n",
+        quote(&spec.key_name),
+        key_names(spec).join(", ")
+    );
+    for (is_unique, indexes) in [(true, &spec.uniques), (false, &spec.indexes)] {
+        for index in indexes {
+            sql.push_str(&change_index(spec, index, is_unique));
+        }
+    }
+    let _ = writeln!(
+        sql,
+        "create trigger demo_count_insert after insert on demo_changes.{table} \
+         referencing new table as new_changes for each statement execute function demo.count_changes();\n\
+         create trigger demo_count_delete after delete on demo_changes.{table} \
+         referencing old table as old_changes for each statement execute function demo.count_changes();\n\
+         create trigger demo_count_kind after update of demo_kind on demo_changes.{table} for each row \
+         when (old.demo_kind <> new.demo_kind) execute function demo.count_kind();"
+    );
+    sql
+}
+
+fn change_index(spec: &TableSpec, index: &IndexSpec, is_unique: bool) -> String {
+    let parts = index.parts.iter().map(|part| {
+        let mut sql = match &part.term {
+            IndexTerm::Column(column) => quote(&spec.columns[*column].name),
+            IndexTerm::Expression(expression) => format!("({expression})"),
+        };
+        if let Some(collation) = &part.collation {
+            let _ = write!(sql, " collate {collation}");
+        }
+        if let Some(class) = &part.operator_class {
+            let _ = write!(sql, " {class}");
+        }
+        sql.push_str(if part.descending { " desc" } else { " asc" });
+        sql.push_str(if part.nulls_first { " nulls first" } else { " nulls last" });
+        sql
+    });
+    let mut conditions = Vec::new();
+    if is_unique {
+        // A tombstone keeps the values of its row but no longer occupies them.
+        conditions.push("demo_kind <> 'deleted'".to_owned());
+    }
+    conditions.extend(index.predicate.as_ref().map(|predicate| format!("({predicate})")));
+    let filter =
+        if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+    format!(
+        "create {}index {} on demo_changes.{} (demo_layer, {}){}{filter};\n",
+        if is_unique { "unique " } else { "" },
+        quote(&index.name),
+        quote(&spec.name),
+        join(parts, ", "),
+        if index.nulls_not_distinct { " nulls not distinct" } else { "" }
+    )
+}
+
+/// The view over all archives: every archived change with a complete JSON snapshot of its record.
+pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
+    let arms = tables.iter().map(|spec| {
+        let key = join(key_names(spec).iter().map(|name| format!("c.{name}::text")), ", ");
+        format!(
+            "select a.id as archive_id, a.session_id, {}::text as table_name, json_build_array({key})::text as record_key, \
+             c.demo_kind as kind, c.demo_changed_at as changed_at, \
+             to_jsonb(c) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[] as snapshot \
+             from demo.demo_archives a join demo_changes.{} c on c.demo_layer = a.layer where a.restored_at is null",
+            literal(&spec.name),
+            quote(&spec.name)
+        )
+    });
+    format!("create or replace view demo.demo_archived_changes as\n{};\n", join(arms, "\nunion all\n"))
+}
+
+/// Statements that make the view and the triggers of each table.
+pub(crate) fn objects(attachment: &Attachment<'_>) -> String {
+    let mut sql = String::new();
+    for spec in attachment.tables {
+        sql.push_str(&view(spec, attachment.tracking_columns));
+    }
+    for spec in attachment.tables {
+        let triggers = Triggers { attachment, spec, table: quote(&spec.name) };
+        sql.push_str(&triggers.insert());
+        sql.push_str(&triggers.update());
+        sql.push_str(&triggers.delete());
+        sql.push_str(&triggers.settle());
+    }
+    sql
+}
+
+/// Statements that remove the view of a table, and with it its triggers.
+pub(crate) fn drop_objects(table: &str) -> String {
+    format!("drop view if exists demo.{} cascade;\n", quote(table))
+}
+
+/// The view in front of a table. Its arms carry no conditions of their own: only so does the planner flatten it
+/// into an append of index scans, merged in order.
+fn view(spec: &TableSpec, tracking_columns: bool) -> String {
+    let table = quote(&spec.name);
+    let columns = all_columns(spec).join(", ");
+    let of_row = join(all_columns(spec).iter().map(|name| format!("u.{name}")), ", ");
+    let tracking = if tracking_columns {
+        ", case when u.layer_kind = 1 then demo.bound_session() end as demo_user_session_id, \
+         u.layer_kind = 0 as is_base_data, u.demo_kind as change_kind"
+    } else {
+        ""
+    };
+    let mut sql = format!(
+        "create view demo.{table} as select {of_row}{tracking} from (\
+         select 0 as layer_kind, {columns}, null::bigint as demo_layer, null::text as demo_kind from public.{table} \
+         union all select 1, {columns}, demo_layer, demo_kind from demo_changes.{table}) u \
+         where (u.layer_kind = 0 and not exists (select 1 from demo_changes.{table} o \
+         where o.demo_layer = demo.live_layer() and {same})) \
+         or (u.layer_kind = 1 and u.demo_layer = demo.live_layer() and u.demo_kind <> 'deleted');\n",
+        same = same_key(spec, "o", "u"),
+    );
+    for column in spec.writable() {
+        let default = match (&column.sequence, &column.default) {
+            (Some(sequence), _) => format!("nextval({}::regclass)", literal(&shadow_sequence(sequence))),
+            (None, Some(default)) => default.clone(),
+            (None, None) => continue,
+        };
+        let _ = writeln!(
+            sql,
+            "alter view demo.{table} alter column {} set default {default};",
+            quote(&column.name)
+        );
+    }
+    sql
+}
+
+/// Generates the triggers of one view and its change table.
+struct Triggers<'a> {
+    attachment: &'a Attachment<'a>,
+    spec: &'a TableSpec,
+    /// The table's name in quotes.
+    table: String,
+}
+
+/// A foreign key that refers to the table at hand.
+struct Incoming<'a> {
+    child: &'a TableSpec,
+    key: &'a ForeignKeySpec,
+    attached: bool,
+}
+
+impl Triggers<'_> {
+    fn incoming(&self) -> Vec<Incoming<'_>> {
+        let attached = self.attachment.tables.iter().map(|table| (table, true));
+        let outside = self.attachment.outside.iter().map(|table| (table, false));
+        let all = attached.chain(outside).flat_map(|(child, attached)| {
+            child.foreign_keys.iter().map(move |key| Incoming { child, key, attached })
+        });
+        all.filter(|incoming| incoming.key.parent == self.spec.name).collect()
+    }
+
+    /// Where the rows of a table are seen: its view, or the table itself if it has none.
+    fn seen(&self, table: &str) -> String {
+        let is_attached = self.attachment.tables.iter().any(|spec| spec.name == table);
+        format!("{}.{}", if is_attached { "demo" } else { "public" }, quote(table))
+    }
+
+    fn function(&self, purpose: &str, declarations: &str, body: &str) -> String {
+        format!(
+            "create or replace function {}() returns trigger language plpgsql as $demo$\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
+            function(self.spec, purpose)
+        )
+    }
+
+    /// Attaches a row trigger to the view, with the statement triggers around it.
+    fn instead_of(&self, event: &str, purpose: &str) -> String {
+        let table = &self.table;
+        let function = function(self.spec, purpose);
+        format!(
+            "create trigger demo_guard_{event} before {event} on demo.{table} for each statement execute function demo.guard_write();\n\
+             create trigger demo_{event} instead of {event} on demo.{table} for each row execute function {function}();\n\
+             create trigger demo_settle_{event} after {event} on demo.{table} for each statement execute function demo.settle();\n"
+        )
+    }
+
+    /// The assignments that give RETURNING the row as it is stored.
+    fn returning_into_new(&self) -> (String, String) {
+        let columns = all_columns(self.spec);
+        let from = join(columns.iter().map(|name| format!("c.{name}")), ", ");
+        let into = join(columns.iter().map(|name| format!("new.{name}")), ", ");
+        (from, into)
+    }
+
+    fn tracking(&self) -> &'static str {
+        if self.attachment.tracking_columns {
+            "  new.demo_user_session_id := demo.bound_session();\n  new.is_base_data := false;\n  new.change_kind := demo_v_kind;\n"
+        } else {
+            ""
+        }
+    }
+
+    fn unique_violation(&self, constraint: &str) -> String {
+        format!(
+            "raise exception {} using errcode = 'unique_violation', constraint = {}, table = {}, schema = 'public'",
+            literal(&format!("duplicate key value violates unique constraint \"{constraint}\""))
+                .replace('%', "%%"),
+            literal(constraint),
+            literal(&self.spec.name)
+        )
+    }
+
+    /// Refuses a row whose unique values the session sees in a base row. (Rows of the layer are kept apart by
+    /// the unique indexes of the change table.)
+    fn refuse_unique_clash(&self, inserted: bool) -> String {
+        let mut sql = String::new();
+        for unique in &self.spec.uniques {
+            let mut conditions = Vec::new();
+            let mut columns = Vec::new();
+            for part in &unique.parts {
+                let (base, new) = match &part.term {
+                    IndexTerm::Column(at) => {
+                        let name = quote(&self.spec.columns[*at].name);
+                        columns.push(name.clone());
+                        (format!("b.{name}"), format!("new.{name}"))
+                    }
+                    IndexTerm::Expression(expression) => {
+                        (format!("({expression})"), format!("(select {expression} from (select new.*) n)"))
+                    }
+                };
+                let collate =
+                    part.collation.as_ref().map_or_else(String::new, |name| format!(" collate {name}"));
+                let equals = if unique.nulls_not_distinct { "is not distinct from" } else { "=" };
+                conditions.push(format!("{base} {equals} {new}{collate}"));
+            }
+            if let Some(predicate) = &unique.predicate {
+                conditions.push(format!("({predicate})"));
+                conditions.push(format!("(select {predicate} from (select new.*) n)"));
+            }
+            let is_plain = columns.len() == unique.parts.len() && unique.predicate.is_none();
+            let changed = if inserted || !is_plain {
+                String::new()
+            } else {
+                let changed = columns.iter().map(|name| format!("new.{name} is distinct from old.{name}"));
+                format!("({}) and ", join(changed, " or "))
+            };
+            let _ = writeln!(
+                sql,
+                "  if {changed}exists (select 1 from public.{table} b where {conditions} and not exists \
+                 (select 1 from demo_changes.{table} o where o.demo_layer = demo_v_layer and {same})) then\n    {raise};\n  end if;",
+                table = self.table,
+                conditions = conditions.join(" and "),
+                same = same_key(self.spec, "o", "b"),
+                raise = self.unique_violation(&unique.name),
+            );
+        }
+        sql
+    }
+
+    /// Variables have names that no column of a host's has, since PL/pgSQL takes one for the other.
+    const DECLARATIONS: &'static str = "  demo_v_layer constant bigint := demo.live_layer();\n  demo_v_at constant timestamptz := demo.bound_now();\n  demo_v_kind text;\n";
+
+    fn insert(&self) -> String {
+        let columns = writable(self.spec);
+        let (from, into) = self.returning_into_new();
+        let values = join(columns.iter().map(|name| format!("new.{name}")), ", ");
+        let set = join(columns.iter().map(|name| format!("{name} = excluded.{name}")), ", ");
+        let mut body = format!(
+            "  insert into demo_changes.{table} as c (demo_layer, demo_kind, demo_changed_at, {columns})\n    \
+             values (demo_v_layer, 'created', demo_v_at, {values})\n    \
+             on conflict (demo_layer, {key}) do update set demo_kind = 'edited', demo_changed_at = demo_v_at, {set}\n    \
+             where c.demo_kind = 'deleted'\n    returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
+             if not found or (demo_v_kind = 'created' and exists (select 1 from public.{table} b where {same})) then\n    {raise};\n  end if;\n",
+            table = self.table,
+            columns = columns.join(", "),
+            key = key_names(self.spec).join(", "),
+            same = same_key(self.spec, "b", "new"),
+            raise = self.unique_violation(&self.spec.key_name),
+        );
+        body.push_str(&self.refuse_unique_clash(true));
+        if !self.spec.foreign_keys.is_empty() {
+            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
+        }
+        body.push_str(self.tracking());
+        body.push_str("  return new;\n");
+        self.function("insert", Self::DECLARATIONS, &body) + &self.instead_of("insert", "insert")
+    }
+
+    /// Finds the row in the layer; a base row is copied there first, exactly, so that whatever watches the change
+    /// table sees the right old and new row.
+    fn take_into_layer(&self) -> String {
+        let columns = writable(self.spec);
+        format!(
+            "  select c.demo_kind into demo_v_kind from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c};\n  \
+             if not found then\n    \
+             insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
+             select demo_v_layer, 'edited', demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
+             if not found then\n      return null;\n    end if;\n    demo_v_kind := 'edited';\n  \
+             elsif demo_v_kind = 'deleted' then\n    return null;\n  end if;\n",
+            table = self.table,
+            columns = columns.join(", "),
+            of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
+            same_c = same_key(self.spec, "c", "old"),
+            same_b = same_key(self.spec, "b", "old"),
+        )
+    }
+
+    fn update(&self) -> String {
+        let columns = writable(self.spec);
+        let (from, into) = self.returning_into_new();
+        let keys = key_names(self.spec);
+        let key_changed =
+            join(keys.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or ");
+        let set = join(columns.iter().map(|name| format!("{name} = new.{name}")), ", ");
+        let mut body = self.take_into_layer();
+        let _ = write!(
+            body,
+            "  if {key_changed} then\n    \
+             if exists (select 1 from demo.{table} v where {same_new}) then\n      {raise};\n    end if;\n    \
+             delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c_new} and c.demo_kind = 'deleted';\n    \
+             demo_v_was_base := exists (select 1 from public.{table} b where {same_b_old});\n    \
+             demo_v_kind := case when exists (select 1 from public.{table} b where {same_new_b}) then 'edited' else 'created' end;\n  \
+             end if;\n  \
+             update demo_changes.{table} c set demo_kind = demo_v_kind, demo_changed_at = demo_v_at, {set}\n    \
+             where c.demo_layer = demo_v_layer and {same_c_old} returning {from} into {into};\n  \
+             if demo_v_was_base then\n    \
+             insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
+             select demo_v_layer, 'deleted', demo_v_at, {of_base} from public.{table} b where {same_b_old};\n  end if;\n",
+            table = self.table,
+            columns = columns.join(", "),
+            of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
+            same_new = same_key(self.spec, "v", "new"),
+            same_c_new = same_key(self.spec, "c", "new"),
+            same_c_old = same_key(self.spec, "c", "old"),
+            same_b_old = same_key(self.spec, "b", "old"),
+            same_new_b = same_key(self.spec, "b", "new"),
+            raise = self.unique_violation(&self.spec.key_name),
+        );
+        body.push_str(&self.refuse_unique_clash(false));
+        let referring = self.referring_columns();
+        if !referring.is_empty() {
+            let changed = referring.iter().map(|name| format!("new.{name} is distinct from old.{name}"));
+            let _ = writeln!(
+                body,
+                "  if {} then\n    perform set_config('demo.unsettled', '1', true);\n  end if;",
+                join(changed, " or ")
+            );
+        }
+        body.push_str(self.tracking());
+        body.push_str("  return new;\n");
+        let declarations = format!("{}  demo_v_was_base boolean := false;\n", Self::DECLARATIONS);
+        self.function("update", &declarations, &body) + &self.instead_of("update", "update")
+    }
+
+    /// Columns that refer to another table or are referred to: only their changes concern foreign keys.
+    fn referring_columns(&self) -> Vec<String> {
+        let own = self.spec.foreign_keys.iter().flat_map(|key| &key.columns);
+        let mut names: Vec<String> = own.map(|&at| quote(&self.spec.columns[at].name)).collect();
+        let incoming = self.incoming();
+        names.extend(
+            incoming.iter().flat_map(|incoming| incoming.key.parent_columns.iter().map(|name| quote(name))),
+        );
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn delete(&self) -> String {
+        let mut body = self.take_into_layer();
+        let _ = write!(
+            body,
+            "  if demo_v_kind = 'created' then\n    \
+             delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same};\n  else\n    \
+             update demo_changes.{table} c set demo_kind = 'deleted', demo_changed_at = demo_v_at where c.demo_layer = demo_v_layer and {same};\n  \
+             end if;\n",
+            table = self.table,
+            same = same_key(self.spec, "c", "old"),
+        );
+        if !self.incoming().is_empty() {
+            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
+        }
+        body.push_str("  return old;\n");
+        self.function("delete", Self::DECLARATIONS, &body) + &self.instead_of("delete", "delete")
+    }
+
+    /// The queue: constraint triggers on the change table that check the foreign keys of a row that has come, and
+    /// act on the children of a row that has gone. They concern only the live layer of the bound session: the
+    /// engine itself moves and purges changes past them.
+    fn settle(&self) -> String {
+        let mut body = String::new();
+        for key in &self.spec.foreign_keys {
+            body.push_str(&self.check_parent(key));
+        }
+        for incoming in &self.incoming() {
+            body.push_str(&self.act_on_children(incoming));
+        }
+        if body.is_empty() {
+            return String::new();
+        }
+        body.push_str("  return null;\n");
+        let table = &self.table;
+        let settle = function(self.spec, "settle");
+        let referring = self.referring_columns();
+        let changed =
+            join(referring.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or ");
+        let mut sql = self.function("settle", "", &body);
+        for event in ["insert", "update", "delete"] {
+            let when = match event {
+                "insert" => "new.demo_kind = 'created' and new.demo_layer = demo.live_layer()".to_owned(),
+                "update" => format!(
+                    "new.demo_layer = old.demo_layer and new.demo_layer = demo.live_layer() and \
+                     ((new.demo_kind = 'deleted') <> (old.demo_kind = 'deleted') or {changed})"
+                ),
+                _ => "old.demo_kind = 'created' and old.demo_layer = demo.live_layer()".to_owned(),
+            };
+            let _ = writeln!(
+                sql,
+                "drop trigger if exists demo_settle_{event} on demo_changes.{table};\n\
+                 create constraint trigger demo_settle_{event} after {event} on demo_changes.{table} \
+                 deferrable initially deferred for each row when ({when}) execute function {settle}();"
+            );
+        }
+        sql
+    }
+
+    /// Checks that the parent of a row is seen, unless the row has changed again since.
+    fn check_parent(&self, key: &ForeignKeySpec) -> String {
+        let columns: Vec<String> = key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
+        let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+        format!(
+            "  if tg_op <> 'DELETE' and new.demo_kind <> 'deleted' and {not_null}\n    \
+             and (tg_op = 'INSERT' or old.demo_kind = 'deleted' or {changed})\n    \
+             and exists (select 1 from demo_changes.{table} c where c.demo_layer = new.demo_layer and {same_row} and c.demo_kind <> 'deleted' and {same_values})\n    \
+             and not exists (select 1 from {parent} p where {refers}) then\n    \
+             raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {table_name}, schema = 'public',\n      \
+             detail = format({detail}, concat_ws(', ', {values}));\n  end if;\n",
+            not_null = join(columns.iter().map(|name| format!("new.{name} is not null")), " and "),
+            changed =
+                join(columns.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or "),
+            table = self.table,
+            same_row = same_key(self.spec, "c", "new"),
+            same_values = join(columns.iter().map(|name| format!("c.{name} = new.{name}")), " and "),
+            parent = self.seen(&key.parent),
+            refers = join(parents.iter().zip(&columns).map(|(p, c)| format!("p.{p} = new.{c}")), " and "),
+            message = literal(&format!(
+                "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+                self.spec.name, key.name
+            ))
+            .replace('%', "%%"),
+            name = literal(&key.name),
+            table_name = literal(&self.spec.name),
+            detail = literal(&format!(
+                "Key ({})=(%s) is not present in table \"{}\".",
+                join(key.columns.iter().map(|&at| self.spec.columns[at].name.replace('%', "%%")), ", "),
+                key.parent.replace('%', "%%")
+            )),
+            values = join(columns.iter().map(|name| format!("new.{name}")), ", "),
+        )
+    }
+
+    /// What a reference does when the row it refers to has gone or its key has changed.
+    fn act_on_children(&self, incoming: &Incoming<'_>) -> String {
+        let Incoming { child, key, attached } = incoming;
+        let columns: Vec<String> = key.columns.iter().map(|&at| quote(&child.columns[at].name)).collect();
+        let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+        let refers = join(columns.iter().zip(&parents).map(|(c, p)| format!("x.{c} = old.{p}")), " and ");
+        let seen = self.seen(&child.name);
+        let refuse = |restrict: bool| {
+            let unless = if restrict {
+                String::new()
+            } else {
+                format!(
+                    " and not exists (select 1 from demo.{} p where {})",
+                    self.table,
+                    join(parents.iter().map(|p| format!("p.{p} = old.{p}")), " and ")
+                )
+            };
+            format!(
+                "    if exists (select 1 from {seen} x where {refers}){unless} then\n      \
+                 raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {child_name}, schema = 'public',\n        \
+                 detail = format({detail}, concat_ws(', ', {values}));\n    end if;\n",
+                message = literal(&format!(
+                    "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+                    self.spec.name, key.name, child.name
+                ))
+                .replace('%', "%%"),
+                name = literal(&key.name),
+                child_name = literal(&child.name),
+                detail = literal(&format!(
+                    "Key ({})=(%s) is still referenced from table \"{}\".",
+                    key.parent_columns.join(", ").replace('%', "%%"),
+                    child.name.replace('%', "%%")
+                )),
+                values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
+            )
+        };
+        let set = |value: &dyn Fn(usize) -> String| {
+            let assignments =
+                columns.iter().enumerate().map(|(at, column)| format!("{column} = {}", value(at)));
+            format!("    update {seen} x set {} where {refers};\n", join(assignments, ", "))
+        };
+        let act = |action: Action, updated: bool| match action {
+            // A table outside sessions cannot follow: its rows hold the parent.
+            _ if !attached => refuse(true),
+            Action::Restrict => refuse(true),
+            Action::NoAction => refuse(false),
+            Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
+            Action::Cascade => format!("    delete from {seen} x where {refers};\n"),
+            Action::SetNull => set(&|_| "null".to_owned()),
+            Action::SetDefault => {
+                set(&|at| child.columns[key.columns[at]].default.clone().unwrap_or_else(|| "null".to_owned()))
+            }
+        };
+        let changed = join(parents.iter().map(|p| format!("new.{p} is distinct from old.{p}")), " or ");
+        format!(
+            "  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.demo_kind = 'deleted' and old.demo_kind <> 'deleted') then\n{}  \
+             elsif tg_op = 'UPDATE' and old.demo_kind <> 'deleted' and ({changed}) then\n{}  end if;\n",
+            act(key.on_delete, false),
+            act(key.on_update, true),
+        )
+    }
+}

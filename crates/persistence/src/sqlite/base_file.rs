@@ -1,0 +1,208 @@
+//! The base file: how it is built, sealed, guarded and compared.
+//!
+//! A base file that the engine loads carries its own seal (a small table with its id and manifest) and guard
+//! triggers. A base file of a host carries nothing of ours; then the seal stands in the sessions file alone.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use diesel::connection::{DefaultLoadingMode, LoadConnection};
+use diesel::deserialize::FromSql;
+use diesel::row::{Field, Row as _};
+use diesel::sql_types::{BigInt, Binary, Double, Text};
+use diesel::sqlite::{Sqlite, SqliteType};
+use diesel::{QueryableByName, SqliteConnection};
+
+use super::ddl::{literal, quote};
+use crate::connection::{Link, Sql};
+use crate::error::{Error, Result};
+
+/// The table in which a base file that the engine loaded carries its id and manifest.
+pub(crate) const SEAL_TABLE: &str = "demo_seal";
+
+/// Count and content of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableSeal {
+    pub(crate) table: String,
+    pub(crate) rows: u64,
+    pub(crate) fingerprint: String,
+}
+
+#[derive(QueryableByName)]
+struct SealRow {
+    #[diesel(sql_type = Text)]
+    base_id: String,
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = BigInt)]
+    row_count: i64,
+    #[diesel(sql_type = Text)]
+    fingerprint: String,
+}
+
+#[derive(QueryableByName)]
+struct NameRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// A fingerprint of rows that does not depend on their order: the sum of a hash of each.
+///
+/// The rows of a table are a set (each has a key), so equal sums mean equal tables; summing lets the database
+/// give rows in the order that is cheapest for it.
+#[derive(Debug, Default)]
+struct RowSetHash {
+    rows: u64,
+    lanes: [u64; 4],
+}
+
+impl RowSetHash {
+    fn add(&mut self, row: &blake3::Hash) {
+        self.rows += 1;
+        for (lane, bytes) in self.lanes.iter_mut().zip(row.as_bytes().chunks_exact(8)) {
+            let bytes: [u8; 8] = bytes.try_into().unwrap_or_default();
+            *lane = lane.wrapping_add(u64::from_le_bytes(bytes));
+        }
+    }
+
+    fn fingerprint(&self) -> String {
+        self.lanes.iter().map(|lane| format!("{lane:016x}")).collect()
+    }
+}
+
+/// Counts and fingerprints a table of the schema `schema`. Every value counts with its storage class.
+pub(crate) fn table_seal(conn: &mut SqliteConnection, schema: &str, table: &str) -> Result<TableSeal> {
+    let query = diesel::sql_query(format!("select * from {}.{}", quote(schema), quote(table)));
+    let mut hash = RowSetHash::default();
+    let mut buffer = Vec::new();
+    let rows = LoadConnection::<DefaultLoadingMode>::load(conn, query)?;
+    for row in rows {
+        let row = row?;
+        buffer.clear();
+        for position in 0..row.field_count() {
+            if let Some(field) = row.get(position) {
+                append_value(&mut buffer, &field)?;
+            }
+        }
+        hash.add(&blake3::hash(&buffer));
+    }
+    Ok(TableSeal { table: table.to_owned(), rows: hash.rows, fingerprint: hash.fingerprint() })
+}
+
+fn append_value<'a>(buffer: &mut Vec<u8>, field: &impl Field<'a, Sqlite>) -> Result<()> {
+    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::Database(diesel::result::Error::DeserializationError(error))
+    };
+    let Some(value) = field.value() else {
+        buffer.push(0);
+        return Ok(());
+    };
+    match value.value_type() {
+        None => buffer.push(0),
+        Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => {
+            let number = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            buffer.push(1);
+            buffer.extend(number.to_le_bytes());
+        }
+        Some(SqliteType::Float | SqliteType::Double) => {
+            let number = <f64 as FromSql<Double, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            buffer.push(2);
+            buffer.extend(number.to_bits().to_le_bytes());
+        }
+        Some(class @ (SqliteType::Text | SqliteType::Binary)) => {
+            let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            buffer.push(if class == SqliteType::Text { 3 } else { 4 });
+            buffer.extend((bytes.len() as u64).to_le_bytes());
+            buffer.extend(bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Counts and fingerprints all tables named.
+pub(crate) fn manifest(
+    conn: &mut SqliteConnection,
+    schema: &str,
+    tables: &[String],
+) -> Result<Vec<TableSeal>> {
+    tables.iter().map(|table| table_seal(conn, schema, table)).collect()
+}
+
+/// Writes the seal and the guard triggers into a base file that has just been loaded, opened as `main`.
+pub(crate) fn seal(conn: &mut SqliteConnection, base_id: &str) -> Result<()> {
+    let mut link = Link::Sqlite(conn);
+    let tables: Vec<NameRow> = link.load(Sql::new(
+        "select name from pragma_table_list where schema = 'main' and type = 'table' \
+         and name not like 'sqlite\\_%' escape '\\' order by name",
+        [],
+    ))?;
+    let is_data =
+        |name: &str| !super::discover::MIGRATION_TABLES.iter().any(|other| name.eq_ignore_ascii_case(other));
+    let tables: Vec<String> = tables.into_iter().map(|row| row.name).filter(|name| is_data(name)).collect();
+    link.batch(&format!(
+        "create table {SEAL_TABLE} (base_id text not null, table_name text not null primary key, \
+         row_count integer not null, fingerprint text not null) without rowid;"
+    ))?;
+    for seal in manifest(conn, "main", &tables)? {
+        let mut insert = Sql::default();
+        insert.push(&format!(
+            "insert into {SEAL_TABLE} (base_id, table_name, row_count, fingerprint) values ("
+        ));
+        insert.bind(base_id).push(", ").bind(seal.table.as_str()).push(", ");
+        insert.bind(i64::try_from(seal.rows).unwrap_or(i64::MAX)).push(", ");
+        insert.bind(seal.fingerprint.as_str()).push(")");
+        Link::Sqlite(conn).execute(insert)?;
+    }
+    let guarded = tables.iter().map(String::as_str).chain([SEAL_TABLE]);
+    Link::Sqlite(conn).batch(&guarded.map(guard_triggers).collect::<String>())
+}
+
+/// Refuse every write to a sealed table, by whatever program. `INSERT OR REPLACE` meets the INSERT guard first.
+fn guard_triggers(table: &str) -> String {
+    let trigger = |event: &str| {
+        format!(
+            "create trigger {} before {event} on {} begin select raise(abort, {}); end;\n",
+            quote(&format!("demo_guard_{event}_{table}")),
+            quote(table),
+            literal("base data is sealed: write through a demo session instead")
+        )
+    };
+    ["insert", "update", "delete"].map(trigger).concat()
+}
+
+/// The id and manifest that the attached base file carries, if the engine loaded it.
+pub(crate) fn carried_seal(link: &mut Link<'_>) -> Result<Option<(String, Vec<TableSeal>)>> {
+    let exists: Vec<NameRow> = link.load(Sql::new(
+        "select name from base.sqlite_schema where type = 'table' and name = ?",
+        [SEAL_TABLE.into()],
+    ))?;
+    if exists.is_empty() {
+        return Ok(None);
+    }
+    let rows: Vec<SealRow> = link.load(Sql::new(
+        "select base_id, table_name, row_count, fingerprint from base.demo_seal order by table_name",
+        [],
+    ))?;
+    let Some(base_id) = rows.first().map(|row| row.base_id.clone()) else { return Ok(None) };
+    let seals = rows.into_iter().map(|row| TableSeal {
+        table: row.table_name,
+        rows: row.row_count.unsigned_abs(),
+        fingerprint: row.fingerprint,
+    });
+    Ok(Some((base_id, seals.collect())))
+}
+
+/// What SQLite changes in the header of a database file whenever a program writes it: the size, the change
+/// counter and the schema cookie (<https://www.sqlite.org/fileformat2.html#the_database_header>). Reading it is
+/// how a reset can say in constant time that nobody has written the base.
+pub(crate) fn stamp(path: &Path) -> Result<String> {
+    let unreadable = |error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
+    let mut header = [0_u8; 100];
+    let mut file = File::open(path).map_err(unreadable)?;
+    file.read_exact(&mut header).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let field =
+        |at: usize| header[at..at + 4].iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
+    Ok(format!("{length}:{}:{}", field(24), field(40)))
+}

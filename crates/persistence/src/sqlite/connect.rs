@@ -1,0 +1,109 @@
+//! Opens connections: the sessions file as `main`, the base file attached read-only, and the TEMP objects made.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection, QueryableByName, SqliteConnection};
+
+use super::{attach, base_file, ddl};
+use crate::connection::{AnyConnection, Link, Sql};
+use crate::error::{Error, Result};
+use crate::url::file_uri;
+
+/// What every connection needs. `recursive_triggers` also makes REPLACE fire the DELETE trigger of what it
+/// overwrites; `busy_timeout` is in milliseconds.
+const SETTINGS: &str = "pragma busy_timeout = 5000; pragma foreign_keys = on; pragma recursive_triggers = on; \
+    pragma temp_store = memory; pragma synchronous = normal;";
+
+/// Opens one file.
+pub(crate) fn open_file(path: &Path, query: &str) -> Result<SqliteConnection> {
+    let file_error = |reason: String| Error::File { path: path.to_owned(), reason };
+    let mut conn =
+        SqliteConnection::establish(&file_uri(path, query)).map_err(|e| file_error(e.to_string()))?;
+    conn.batch_execute(SETTINGS).map_err(|e| file_error(e.to_string()))?;
+    // The first read of the file: here a file of another kind shows.
+    conn.batch_execute("select count(*) from sqlite_schema;").map_err(|e| file_error(e.to_string()))?;
+    Ok(conn)
+}
+
+/// Opens the sessions file, made if missing, with the base file attached.
+pub(crate) fn open_both(base: &Path, sessions: &Path) -> Result<SqliteConnection> {
+    let mut conn = open_file(sessions, "?mode=rwc")?;
+    let mut attach = Sql::default();
+    attach.push("attach ").bind(file_uri(base, "?mode=ro").as_str()).push(" as base");
+    let unusable = |error: Error| Error::File { path: base.to_owned(), reason: error.to_string() };
+    Link::Sqlite(&mut conn).execute(attach).map_err(unusable)?;
+    Link::Sqlite(&mut conn).batch("select count(*) from base.sqlite_schema;").map_err(unusable)?;
+    Ok(conn)
+}
+
+#[derive(QueryableByName)]
+struct BaseId {
+    #[diesel(sql_type = Text)]
+    base_id: String,
+}
+
+#[derive(QueryableByName)]
+struct EpochRow {
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+}
+
+/// Makes bound connections for the pools.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector {
+    base: PathBuf,
+    sessions: PathBuf,
+    /// The TEMP objects of the newest base, so that discovery runs once per base and not once per connection.
+    objects: Arc<Mutex<Option<(i64, String)>>>,
+}
+
+impl Connector {
+    pub(crate) fn new(base: PathBuf, sessions: PathBuf) -> Self {
+        Self { base, sessions, objects: Arc::default() }
+    }
+
+    fn open(&self) -> Result<AnyConnection> {
+        let mut conn = open_both(&self.base, &self.sessions)?;
+        let mut link = Link::Sqlite(&mut conn);
+        let active: Option<BaseId> = link.first(Sql::new("select base_id from main.demo_base", []))?;
+        let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
+        // A base file that the engine loaded says which base it is; a host's file is what it was attached as.
+        let carried = base_file::carried_seal(&mut link)?.map(|(base_id, _)| base_id);
+        let base_id = carried.unwrap_or(active.base_id);
+        link.batch(&format!(
+            "create temp table demo_connection (base_id text not null, epoch integer not null); \
+             insert into demo_connection select {}, epoch from main.demo_base;",
+            ddl::literal(&base_id)
+        ))?;
+        let epoch: Option<EpochRow> = link.first(Sql::new("select epoch from temp.demo_connection", []))?;
+        let epoch = epoch.map_or(0, |row| row.epoch);
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let script = match objects.take() {
+            Some((of_epoch, script)) if of_epoch == epoch => script,
+            _ => attach::connection_script(&mut link)?,
+        };
+        link.batch(&script)?;
+        *objects = Some((epoch, script));
+        Ok(AnyConnection::Sqlite(conn))
+    }
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = AnyConnection;
+    type Error = Error;
+
+    fn connect(&self) -> Result<AnyConnection> {
+        self.open()
+    }
+
+    fn is_valid(&self, _: &mut AnyConnection) -> Result<()> {
+        Ok(())
+    }
+
+    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
+        crate::binding::is_in_transaction(conn)
+    }
+}

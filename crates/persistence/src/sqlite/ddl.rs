@@ -1,0 +1,787 @@
+//! Generates everything that puts a table under sessions: the change table with its indexes and counting
+//! triggers in the sessions file, and the TEMP view with its INSTEAD OF triggers on each connection.
+//!
+//! Inside a trigger SQLite allows no schema in front of a table that is written, so names resolve as temp, main,
+//! base: that is why change tables have names of their own, and why a cascade that names a table hits its view.
+
+use std::fmt::Write;
+
+use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
+use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
+
+/// Columns that a change table has besides those of its table.
+pub(crate) const CONTROL_COLUMNS: [&str; 3] = ["demo_layer", "demo_kind", "demo_changed_at"];
+
+/// Columns that a view can end with besides those of its table.
+pub(crate) const TRACKING_COLUMNS: [&str; 3] = ["demo_user_session_id", "is_base_data", "change_kind"];
+
+/// The live layer of the bound session; NULL, which equals nothing, where none is bound.
+const LIVE: &str = "(select layer from temp.demo_binding)";
+
+/// The time that was given at binding.
+const NOW: &str = "(select now from temp.demo_binding)";
+
+/// A name in quotes.
+pub(crate) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as an SQL literal.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The unquoted name of a table's change table.
+pub(crate) fn change_table_name(table: &str) -> String {
+    format!("{CHANGE_TABLE_PREFIX}{table}")
+}
+
+fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(separator)
+}
+
+/// What is put under sessions, as the generated SQL needs it.
+pub(crate) struct Attachment<'a> {
+    /// The attached tables.
+    pub(crate) tables: &'a [TableSpec],
+    /// Tables of the base that stay outside; their references to attached tables still hold.
+    pub(crate) outside: &'a [TableSpec],
+    /// Whether views end with the tracking columns.
+    pub(crate) tracking_columns: bool,
+}
+
+/// Statements that make a change table in the sessions file, with its indexes and counting triggers.
+pub(crate) fn change_table(spec: &TableSpec) -> String {
+    let name = quote(&change_table_name(&spec.name));
+    let mut lines = vec![
+        "demo_layer integer not null".to_owned(),
+        "demo_kind text not null check (demo_kind in ('created', 'edited', 'deleted'))".to_owned(),
+        "demo_changed_at text not null".to_owned(),
+    ];
+    lines.extend(
+        spec.columns.iter().enumerate().map(|(position, column)| column_definition(spec, position, column)),
+    );
+    lines.push(format!("primary key (demo_layer, {})", key_list(spec)));
+    for check in &spec.checks {
+        let constraint = check.name.as_deref().map(|name| format!("constraint {} ", quote(name)));
+        lines.push(format!("{}check ({})", constraint.unwrap_or_default(), check.expression));
+    }
+    let strict = if spec.strict { " strict" } else { "" };
+    let mut sql = format!("create table main.{name} (\n  {}\n){strict};\n", lines.join(",\n  "));
+    for (kind, indexes) in [("unique ", &spec.uniques), ("", &spec.indexes)] {
+        for index in indexes {
+            sql.push_str(&change_index(spec, kind, index));
+        }
+    }
+    sql.push_str(&counting_triggers(spec));
+    sql
+}
+
+/// Statements that remove a change table.
+pub(crate) fn drop_change_table(table: &str) -> String {
+    format!("drop table if exists main.{};\n", quote(&change_table_name(table)))
+}
+
+fn column_definition(spec: &TableSpec, position: usize, column: &ColumnSpec) -> String {
+    let mut sql = format!("{} {}", quote(&column.name), column.declared_type);
+    if let Some(collation) = &column.collation {
+        let _ = write!(sql, " collate {}", quote(collation));
+    }
+    if let Some(generated) = &column.generated {
+        let storage = if generated.stored { "stored" } else { "virtual" };
+        let _ = write!(sql, " generated always as ({}) {storage}", generated.expression);
+    }
+    // SQLite lets a key that is not the row id be NULL; a change to such a row could not be told from another.
+    if column.not_null || spec.key.contains(&position) {
+        sql.push_str(" not null");
+    }
+    if spec.row_id == Some(position) {
+        let _ = write!(sql, " check (typeof({}) = 'integer')", quote(&column.name));
+    }
+    sql
+}
+
+fn change_index(spec: &TableSpec, kind: &str, index: &IndexSpec) -> String {
+    let table = change_table_name(&spec.name);
+    let parts = index.parts.iter().map(|part| {
+        let mut sql = match &part.term {
+            IndexTerm::Column(column) => quote(&spec.columns[*column].name),
+            IndexTerm::Expression(expression) => expression.clone(),
+        };
+        if let Some(collation) = &part.collation {
+            let _ = write!(sql, " collate {}", quote(collation));
+        }
+        if part.descending {
+            sql.push_str(" desc");
+        }
+        sql
+    });
+    let mut conditions = Vec::new();
+    if !kind.is_empty() {
+        // A tombstone keeps the values of its row but no longer occupies them.
+        conditions.push("demo_kind <> 'deleted'".to_owned());
+    }
+    conditions.extend(index.predicate.as_ref().map(|predicate| format!("({predicate})")));
+    let filter =
+        if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+    format!(
+        "create {kind}index main.{} on {} (demo_layer, {}){filter};\n",
+        quote(&format!("{table}_{}", index.name)),
+        quote(&table),
+        join(parts, ", ")
+    )
+}
+
+/// Triggers that keep the counts of a layer as it grows, so that a reset need not count.
+fn counting_triggers(spec: &TableSpec) -> String {
+    let table = change_table_name(&spec.name);
+    let name = |event: &str| quote(&format!("demo_count_{event}_{}", spec.name));
+    let plus = format!(
+        "insert into demo_layer_counts (layer, table_name, created, edited, deleted) values (new.demo_layer, {}, \
+         new.demo_kind = 'created', new.demo_kind = 'edited', new.demo_kind = 'deleted') \
+         on conflict (layer, table_name) do update set created = created + excluded.created, \
+         edited = edited + excluded.edited, deleted = deleted + excluded.deleted;",
+        literal(&spec.name)
+    );
+    let minus = format!(
+        "update demo_layer_counts set created = created - (old.demo_kind = 'created'), \
+         edited = edited - (old.demo_kind = 'edited'), deleted = deleted - (old.demo_kind = 'deleted') \
+         where layer = old.demo_layer and table_name = {};",
+        literal(&spec.name)
+    );
+    let on = quote(&table);
+    format!(
+        "create trigger main.{} after insert on {on} begin {plus} end;\n\
+         create trigger main.{} after delete on {on} begin {minus} end;\n\
+         create trigger main.{} after update of demo_layer, demo_kind on {on} \
+         when new.demo_layer <> old.demo_layer or new.demo_kind <> old.demo_kind begin {minus} {plus} end;\n",
+        name("insert"),
+        name("delete"),
+        name("update"),
+    )
+}
+
+/// The view over all archives: every archived change with a complete JSON snapshot of its record.
+///
+/// JSON has no binary type: a BLOB is written as `{"$hex": "…"}`.
+pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
+    let arm = |spec: &TableSpec| {
+        let key =
+            join(spec.key_columns().map(|column| format!("cast(c.{} as text)", quote(&column.name))), ", ");
+        format!(
+            "select a.id as archive_id, a.session_id, {} as table_name, json_array({key}) as record_key, \
+             c.demo_kind as kind, c.demo_changed_at as changed_at, {} as snapshot \
+             from demo_archives a join {} c on c.demo_layer = a.layer where a.restored_at is null",
+            literal(&spec.name),
+            snapshot(spec, "c"),
+            quote(&change_table_name(&spec.name))
+        )
+    };
+    let arms = join(tables.iter().map(arm), "\nunion all\n");
+    format!(
+        "drop view if exists main.demo_archived_changes;\ncreate view main.demo_archived_changes as\n{arms};\n"
+    )
+}
+
+/// A record as one JSON object.
+pub(crate) fn snapshot(spec: &TableSpec, alias: &str) -> String {
+    let pairs = spec.columns.iter().map(|column| {
+        let value = format!("{alias}.{}", quote(&column.name));
+        format!(
+            "{}, case when typeof({value}) = 'blob' then json_object('$hex', hex({value})) else {value} end",
+            literal(&column.name)
+        )
+    });
+    format!("json_object({})", join(pairs, ", "))
+}
+
+/// Statements that make the TEMP objects of a connection.
+pub(crate) fn connection_objects(attachment: &Attachment<'_>) -> String {
+    let widths = attachment.tables.iter().flat_map(|table| &table.foreign_keys).map(|key| key.columns.len());
+    let width = widths.max().unwrap_or(1);
+    let keys = join((1..=width).map(|at| format!("k{at}")), ", ");
+    // A row in demo_pending is a foreign key that is broken for now. Its own foreign key can never be satisfied,
+    // so the database refuses the statement, or the transaction, unless the row is gone by its end.
+    let mut sql = format!(
+        "create temp table demo_binding (one integer primary key check (one = 1), session_number integer not null, \
+         session_id text not null, layer integer not null, writable integer not null, now text not null);\n\
+         create temp table demo_never (id integer primary key);\n\
+         create temp table demo_pending (fk integer not null, {keys}, \
+         never integer not null default 1 references demo_never (id));\n\
+         create temp table demo_pending_deferred (fk integer not null, {keys}, \
+         never integer not null default 1 references demo_never (id) deferrable initially deferred);\n"
+    );
+    for spec in attachment.tables {
+        sql.push_str(&view(spec, attachment.tracking_columns));
+    }
+    for spec in attachment.tables {
+        let triggers = Triggers { attachment, spec, change: quote(&change_table_name(&spec.name)) };
+        sql.push_str(&triggers.insert());
+        sql.push_str(&triggers.update_same_key());
+        sql.push_str(&triggers.update_key());
+        sql.push_str(&triggers.delete());
+    }
+    sql
+}
+
+/// The view in front of a table. Its two arms must have the same affinity in every column, or SQLite
+/// materializes the whole view for each query.
+fn view(spec: &TableSpec, tracking_columns: bool) -> String {
+    let columns =
+        |alias: &str| join(spec.columns.iter().map(|c| format!("{alias}.{}", quote(&c.name))), ", ");
+    let (base_tracking, layer_tracking) = if tracking_columns {
+        (
+            ", cast(null as text) as demo_user_session_id, cast(1 as integer) as is_base_data, \
+             cast(null as text) as change_kind",
+            ", cast((select session_id from temp.demo_binding) as text), cast(0 as integer), c.demo_kind",
+        )
+    } else {
+        ("", "")
+    };
+    let change = quote(&change_table_name(&spec.name));
+    format!(
+        "create temp view {name} as select {base}{base_tracking} from base.{name} as b where not exists \
+         (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same}) \
+         union all select {layer}{layer_tracking} from main.{change} as c \
+         where c.demo_layer = {LIVE} and c.demo_kind <> 'deleted';\n",
+        name = quote(&spec.name),
+        base = columns("b"),
+        layer = columns("c"),
+        same = same_key(spec, "o.", "b."),
+    )
+}
+
+fn key_list(spec: &TableSpec) -> String {
+    join(spec.key_columns().map(|column| quote(&column.name)), ", ")
+}
+
+fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
+    join(spec.key_columns().map(|c| format!("{left}{0} = {right}{0}", quote(&c.name))), " and ")
+}
+
+/// The default of a column as an expression. SQLite takes a bare word for a text.
+fn default_expression(text: &str) -> String {
+    let is_word = text.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !text.starts_with(|c: char| c.is_ascii_digit());
+    let is_keyword = ["current_time", "current_date", "current_timestamp", "true", "false", "null"]
+        .iter()
+        .any(|keyword| text.eq_ignore_ascii_case(keyword));
+    if is_word && !is_keyword { literal(text) } else { format!("({text})") }
+}
+
+/// Generates the INSTEAD OF triggers of one view.
+struct Triggers<'a> {
+    attachment: &'a Attachment<'a>,
+    spec: &'a TableSpec,
+    /// The change table's name in quotes.
+    change: String,
+}
+
+/// A foreign key that refers to the table at hand.
+struct Incoming<'a> {
+    id: usize,
+    child: &'a TableSpec,
+    key: &'a ForeignKeySpec,
+    attached: bool,
+}
+
+impl<'a> Triggers<'a> {
+    /// Refuses a write on a connection that is not bound for writing.
+    fn guard(&self) -> String {
+        format!(
+            "select raise(abort, '{TRIGGER_ERROR}not bound for writing') \
+             where not exists (select 1 from temp.demo_binding where writable = 1);\n"
+        )
+    }
+
+    /// Skips a row that has gone since the statement chose it, for instance by a cascade of the same statement.
+    fn skip_unless_visible(&self) -> String {
+        format!(
+            "select raise(ignore) where not {};\n",
+            self.visible(self.spec, |alias| self.key_is(alias, "old."))
+        )
+    }
+
+    fn key_is(&self, alias: &str, side: &str) -> String {
+        same_key(self.spec, &format!("{alias}."), side)
+    }
+
+    fn is_attached(&self, table: &str) -> Option<&'a TableSpec> {
+        self.attachment.tables.iter().find(|spec| spec.name.eq_ignore_ascii_case(table))
+    }
+
+    /// Whether the session sees a row of `spec` for which `condition` holds.
+    fn visible(&self, spec: &TableSpec, condition: impl Fn(&str) -> String) -> String {
+        let table = quote(&spec.name);
+        if self.is_attached(&spec.name).is_none() {
+            return format!("exists (select 1 from base.{table} as b where {})", condition("b"));
+        }
+        let change = quote(&change_table_name(&spec.name));
+        format!(
+            "(exists (select 1 from base.{table} as b where {} and not exists \
+             (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {})) \
+             or exists (select 1 from main.{change} as c where c.demo_layer = {LIVE} \
+             and c.demo_kind <> 'deleted' and {}))",
+            condition("b"),
+            same_key(spec, "o.", "b."),
+            condition("c")
+        )
+    }
+
+    /// Foreign keys of the table at hand, each with its number over all attached tables and its parent.
+    fn outgoing(&self) -> impl Iterator<Item = (usize, &'a ForeignKeySpec, &'a TableSpec)> {
+        let before = self.attachment.tables.iter().take_while(|table| table.name != self.spec.name);
+        let first: usize = before.map(|table| table.foreign_keys.len()).sum();
+        let all = self.attachment.tables.iter().chain(self.attachment.outside);
+        self.spec.foreign_keys.iter().enumerate().filter_map(move |(at, key)| {
+            let parent = all.clone().find(|table| table.name.eq_ignore_ascii_case(&key.parent))?;
+            Some((first + at, key, parent))
+        })
+    }
+
+    /// Foreign keys that refer to the table at hand.
+    fn incoming(&self) -> Vec<Incoming<'a>> {
+        let mut id = 0;
+        let mut incoming = Vec::new();
+        let attached = self.attachment.tables.iter().map(|table| (table, true));
+        let outside = self.attachment.outside.iter().map(|table| (table, false));
+        for (child, attached) in attached.chain(outside) {
+            for key in &child.foreign_keys {
+                if key.parent.eq_ignore_ascii_case(&self.spec.name) {
+                    incoming.push(Incoming { id, child, key, attached });
+                }
+                id += 1;
+            }
+        }
+        incoming
+    }
+
+    /// The condition that picks the stored row, given the prefix of the written one.
+    fn stored(&self, inserted: bool) -> String {
+        let key = join(
+            self.spec.key.iter().map(|&position| {
+                let name = quote(&self.spec.columns[position].name);
+                format!("{name} = {}", self.new_value(position, inserted))
+            }),
+            " and ",
+        );
+        format!("demo_layer = {LIVE} and {key}")
+    }
+
+    /// The value that a write gives to a column. A view cannot tell a column that was left out from a NULL:
+    /// on INSERT both take the default.
+    fn new_value(&self, position: usize, inserted: bool) -> String {
+        let column = &self.spec.columns[position];
+        let value = format!("new.{}", quote(&column.name));
+        if inserted && self.spec.row_id == Some(position) {
+            return format!(
+                "ifnull({value}, (select last_number from main.demo_sequences where session_number = \
+                 (select session_number from temp.demo_binding) and name = {}))",
+                literal(&format!("key:{}", self.spec.name))
+            );
+        }
+        match &column.default {
+            Some(default) if inserted => format!("ifnull({value}, {})", default_expression(default)),
+            _ => value,
+        }
+    }
+
+    fn unique_error(&self, columns: &str) -> String {
+        literal(&format!("{TRIGGER_ERROR}UNIQUE constraint failed: {columns}"))
+    }
+
+    fn qualified(&self, positions: impl IntoIterator<Item = usize>) -> String {
+        join(
+            positions.into_iter().map(|at| format!("{}.{}", self.spec.name, self.spec.columns[at].name)),
+            ", ",
+        )
+    }
+
+    /// Refuses a key that the session already sees.
+    fn refuse_taken_key(&self, inserted: bool) -> String {
+        let condition = |alias: &str| {
+            let equal = self.spec.key.iter().map(|&position| {
+                format!(
+                    "{alias}.{} = {}",
+                    quote(&self.spec.columns[position].name),
+                    self.new_value(position, inserted)
+                )
+            });
+            join(equal, " and ")
+        };
+        format!(
+            "select raise(abort, {}) where {};\n",
+            self.unique_error(&self.qualified(self.spec.key.iter().copied())),
+            self.visible(self.spec, condition)
+        )
+    }
+
+    /// Keys that a session was given are never given out again: remembers the highest.
+    fn remember_row_id(&self, inserted: bool) -> String {
+        let Some(position) = self.spec.row_id else { return String::new() };
+        let column = quote(&self.spec.columns[position].name);
+        let name = literal(&format!("key:{}", self.spec.name));
+        let last = format!(
+            "ifnull((select last_number from main.demo_sequences where session_number = s.session_number \
+             and name = {name}), 0)"
+        );
+        let next = format!(
+            "1 + max({last}, ifnull((select max({column}) from base.{}), 0))",
+            quote(&self.spec.name)
+        );
+        let given = format!("max(new.{column}, {last})");
+        let number = if inserted {
+            format!("case when new.{column} is null then {next} else {given} end")
+        } else {
+            given
+        };
+        format!(
+            "insert into demo_sequences (session_number, name, last_number) select s.session_number, {name}, {number} \
+             from temp.demo_binding as s where true \
+             on conflict (session_number, name) do update set last_number = excluded.last_number;\n"
+        )
+    }
+
+    fn writable_list(&self) -> String {
+        join(self.spec.writable().map(|column| quote(&column.name)), ", ")
+    }
+
+    /// Writes the new row into the layer; over a tombstone it becomes the edited form of its base row.
+    fn write_new_row(&self, inserted: bool) -> String {
+        let values = self.spec.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
+        let values = join(values.map(|(position, _)| self.new_value(position, inserted)), ", ");
+        let set = join(self.spec.writable().map(|c| format!("{0} = excluded.{0}", quote(&c.name))), ", ");
+        format!(
+            "insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
+             values ({LIVE}, 'created', {NOW}, {values}) on conflict (demo_layer, {key}) \
+             do update set demo_kind = 'edited', demo_changed_at = excluded.demo_changed_at, {set};\n",
+            change = self.change,
+            columns = self.writable_list(),
+            key = key_list(self.spec),
+        )
+    }
+
+    /// Refuses a row whose unique values the session sees in a base row. (Rows of the layer are kept apart by
+    /// the unique indexes of the change table.)
+    fn refuse_unique_clash(&self, inserted: bool) -> String {
+        let stored = self.stored(inserted);
+        let of_stored =
+            |expression: &str| format!("(select {expression} from main.{} where {stored})", self.change);
+        let mut sql = String::new();
+        for unique in &self.spec.uniques {
+            let mut conditions = Vec::new();
+            let mut columns = Vec::new();
+            for part in &unique.parts {
+                let expression = match &part.term {
+                    IndexTerm::Column(position) => {
+                        columns.push(*position);
+                        quote(&self.spec.columns[*position].name)
+                    }
+                    IndexTerm::Expression(expression) => format!("({expression})"),
+                };
+                let collate = part.collation.as_ref().map(|name| format!(" collate {}", quote(name)));
+                conditions.push(format!(
+                    "{expression} = {}{}",
+                    of_stored(&expression),
+                    collate.unwrap_or_default()
+                ));
+            }
+            let is_plain = columns.len() == unique.parts.len() && unique.predicate.is_none();
+            if let Some(predicate) = &unique.predicate {
+                conditions.push(format!("({predicate})"));
+                conditions.push(of_stored(&format!("({predicate})")));
+            }
+            let changed = if inserted || !is_plain {
+                String::new()
+            } else {
+                format!("({}) and ", changed(self.spec, &columns))
+            };
+            let message = if columns.len() == unique.parts.len() {
+                self.qualified(columns)
+            } else {
+                format!("index '{}'", unique.name)
+            };
+            let _ = writeln!(
+                sql,
+                "select raise(abort, {}) where {changed}exists (select 1 from base.{} as b where {} and not exists \
+                 (select 1 from main.{} as o where o.demo_layer = {LIVE} and {}));",
+                self.unique_error(&message),
+                quote(&self.spec.name),
+                conditions.join(" and "),
+                self.change,
+                same_key(self.spec, "o.", "b."),
+            );
+        }
+        sql
+    }
+
+    /// Notes foreign keys of the written row that have no visible parent.
+    fn note_missing_parents(&self, inserted: bool) -> String {
+        let mut sql = String::new();
+        for (id, key, parent) in self.outgoing() {
+            let changed =
+                if inserted { String::new() } else { format!(" and ({})", changed(self.spec, &key.columns)) };
+            let columns: Vec<String> =
+                key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
+            let parent_has = |alias: &str| {
+                let equal = key.parent_columns.iter().zip(&columns);
+                join(equal.map(|(parent, child)| format!("{alias}.{} = n.{child}", quote(parent))), " and ")
+            };
+            let _ = writeln!(
+                sql,
+                "insert into {pending} (fk, {keys}) select {id}, {values} from main.{change} as n where {stored}{changed} \
+                 and {not_null} and not {visible};",
+                pending = pending_table(key),
+                keys = pending_keys(key),
+                values = join(columns.iter().map(|column| format!("n.{column}")), ", "),
+                change = self.change,
+                stored = self.stored(inserted),
+                not_null = join(columns.iter().map(|column| format!("n.{column} is not null")), " and "),
+                visible = self.visible(parent, parent_has),
+            );
+        }
+        sql
+    }
+
+    /// Forgets broken foreign keys of the row that was there, where no other row has them.
+    fn forget_as_child(&self) -> String {
+        let mut sql = String::new();
+        for (id, key, _) in self.outgoing() {
+            let columns: Vec<String> =
+                key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
+            let same =
+                join(columns.iter().enumerate().map(|(at, c)| format!("k{} = old.{c}", at + 1)), " and ");
+            let child_has =
+                |alias: &str| join(columns.iter().map(|c| format!("{alias}.{c} = old.{c}")), " and ");
+            let _ = writeln!(
+                sql,
+                "delete from {} where fk = {id} and {same} and not {};",
+                pending_table(key),
+                self.visible(self.spec, child_has)
+            );
+        }
+        sql
+    }
+
+    /// Forgets broken references to the row that is there now. Within one statement only a table that refers to
+    /// itself can have them.
+    fn forget_as_parent(&self, inserted: bool) -> String {
+        let mut sql = String::new();
+        for Incoming { id, child, key, .. } in self.incoming() {
+            if child.name != self.spec.name && !key.deferred {
+                continue;
+            }
+            let same = key.parent_columns.iter().enumerate().map(|(at, column)| {
+                format!(
+                    "k{} = (select {} from main.{} where {}){}",
+                    at + 1,
+                    quote(column),
+                    self.change,
+                    self.stored(inserted),
+                    collate(self.spec, column)
+                )
+            });
+            let _ = writeln!(
+                sql,
+                "delete from {} where fk = {id} and {};",
+                pending_table(key),
+                join(same, " and ")
+            );
+        }
+        sql
+    }
+
+    /// What happens to the children of a row that is gone, or whose key has changed.
+    fn act_on_children(&self, incoming: &Incoming<'_>, updated: bool) -> String {
+        let Incoming { id, child, key, attached } = incoming;
+        let action = if updated { key.on_update } else { key.on_delete };
+        let columns: Vec<String> = key.columns.iter().map(|&at| quote(&child.columns[at].name)).collect();
+        let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+        let refers = |alias: &str| {
+            let dot = if alias.is_empty() { "" } else { "." };
+            let pairs = columns.iter().zip(&parents).zip(&key.parent_columns);
+            let equal =
+                pairs.map(|((c, p), name)| format!("{alias}{dot}{c} = old.{p}{}", collate(self.spec, name)));
+            join(equal, " and ")
+        };
+        let changed = join(parents.iter().map(|p| format!("new.{p} is not old.{p}")), " or ");
+        let when = if updated { format!(" and ({changed})") } else { String::new() };
+        let parent_has =
+            |alias: &str| join(parents.iter().map(|p| format!("{alias}.{p} = old.{p}")), " and ");
+        let table = quote(&child.name);
+        let set = |value: &dyn Fn(usize) -> String| {
+            let assignments =
+                columns.iter().enumerate().map(|(at, column)| format!("{column} = {}", value(at)));
+            format!("update {table} set {} where {}{when};\n", join(assignments, ", "), refers(""))
+        };
+        match action {
+            // A table outside sessions cannot follow: its rows hold the parent.
+            _ if !attached => format!(
+                "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
+                self.visible(child, refers)
+            ),
+            Action::Restrict => format!(
+                "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
+                self.visible(child, refers)
+            ),
+            Action::NoAction => format!(
+                "insert into {pending} (fk, {keys}) select {id}, {values} where {children}{when} and not {parent};\n",
+                pending = pending_table(key),
+                keys = pending_keys(key),
+                values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
+                children = self.visible(child, refers),
+                parent = self.visible(self.spec, parent_has),
+            ),
+            Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
+            Action::Cascade => format!("delete from {table} where {};\n", refers("")),
+            Action::SetNull => set(&|_| "null".to_owned()),
+            Action::SetDefault => set(&|at| {
+                let default = child.columns[key.columns[at]].default.as_deref();
+                default.map_or_else(|| "null".to_owned(), default_expression)
+            }),
+        }
+    }
+
+    /// Takes the row with the old key out of the session's sight.
+    fn remove_old_row(&self) -> String {
+        let columns = self.writable_list();
+        let of_base = join(self.spec.writable().map(|column| format!("b.{}", quote(&column.name))), ", ");
+        let old = format!("demo_layer = {LIVE} and {}", same_key(self.spec, "", "old."));
+        format!(
+            "update {change} set demo_kind = 'deleted', demo_changed_at = {NOW} where {old} and demo_kind = 'edited';\n\
+             insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
+             select {LIVE}, 'deleted', {NOW}, {of_base} from base.{table} as b where {base_key} and not exists \
+             (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same});\n\
+             delete from {change} where {old} and demo_kind = 'created';\n",
+            change = self.change,
+            table = quote(&self.spec.name),
+            base_key = self.key_is("b", "old."),
+            same = same_key(self.spec, "o.", "b."),
+        )
+    }
+
+    fn trigger(&self, event: &str, name: &str, body: &str) -> String {
+        format!(
+            "create temp trigger {} instead of {event} begin\n{body}end;\n",
+            quote(&format!("demo_{name}_{}", self.spec.name)),
+        )
+    }
+
+    fn insert(&self) -> String {
+        let body = [
+            self.guard(),
+            self.remember_row_id(true),
+            self.refuse_taken_key(true),
+            self.write_new_row(true),
+            self.refuse_unique_clash(true),
+            self.note_missing_parents(true),
+            self.forget_as_parent(true),
+        ]
+        .concat();
+        self.trigger(&format!("insert on {}", quote(&self.spec.name)), "insert", &body)
+    }
+
+    /// An UPDATE that leaves the key: the base row stays, its edited copy is written or written again.
+    fn update_same_key(&self) -> String {
+        let is_kept = |position: usize| {
+            // A foreign key column that this statement leaves alone may have been set by a cascade of the same
+            // statement since; the values that the statement began with must not bring it back.
+            self.spec.foreign_keys.iter().any(|key| key.columns.contains(&position))
+        };
+        let set = self.spec.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
+        let set = set.filter(|(position, _)| !self.spec.key.contains(position)).map(|(position, column)| {
+            let column = quote(&column.name);
+            if is_kept(position) {
+                format!(
+                    "{column} = case when new.{column} is old.{column} then {}.{column} else excluded.{column} end",
+                    self.change
+                )
+            } else {
+                format!("{column} = excluded.{column}")
+            }
+        });
+        let set =
+            join(std::iter::once("demo_changed_at = excluded.demo_changed_at".to_owned()).chain(set), ", ");
+        let values = join(self.spec.writable().map(|column| format!("new.{}", quote(&column.name))), ", ");
+        let write = format!(
+            "insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
+             values ({LIVE}, 'edited', {NOW}, {values}) on conflict (demo_layer, {key}) do update set {set};\n",
+            change = self.change,
+            columns = self.writable_list(),
+            key = key_list(self.spec),
+        );
+        let key_names: Vec<&str> = self.spec.key_columns().map(|column| column.name.as_str()).collect();
+        let refers_beyond_key = |key: &ForeignKeySpec| {
+            key.parent_columns
+                .iter()
+                .any(|column| !key_names.iter().any(|name| name.eq_ignore_ascii_case(column)))
+        };
+        let mut body = [
+            self.guard(),
+            self.skip_unless_visible(),
+            write,
+            self.refuse_unique_clash(false),
+            self.note_missing_parents(false),
+        ]
+        .concat();
+        for incoming in self.incoming().iter().filter(|incoming| refers_beyond_key(incoming.key)) {
+            body.push_str(&self.act_on_children(incoming, true));
+        }
+        body.push_str(&self.forget_as_child());
+        body.push_str(&self.forget_as_parent(false));
+        let same =
+            join(self.spec.key_columns().map(|c| format!("new.{0} is old.{0}", quote(&c.name))), " and ");
+        self.trigger(&format!("update on {} when {same}", quote(&self.spec.name)), "update", &body)
+    }
+
+    /// An UPDATE that changes the key: the old row goes, a new one comes, references follow their actions.
+    fn update_key(&self) -> String {
+        let mut body = [
+            self.guard(),
+            self.skip_unless_visible(),
+            self.refuse_taken_key(false),
+            self.remove_old_row(),
+            self.remember_row_id(false),
+            self.write_new_row(false),
+            self.refuse_unique_clash(false),
+        ]
+        .concat();
+        for incoming in &self.incoming() {
+            body.push_str(&self.act_on_children(incoming, true));
+        }
+        body.push_str(&self.note_missing_parents(false));
+        body.push_str(&self.forget_as_child());
+        body.push_str(&self.forget_as_parent(false));
+        let differs = changed(self.spec, &self.spec.key);
+        let event = format!("update of {} on {} when {differs}", key_list(self.spec), quote(&self.spec.name));
+        self.trigger(&event, "update_key", &body)
+    }
+
+    fn delete(&self) -> String {
+        let mut body = [self.guard(), self.skip_unless_visible(), self.remove_old_row()].concat();
+        for incoming in &self.incoming() {
+            body.push_str(&self.act_on_children(incoming, false));
+        }
+        body.push_str(&self.forget_as_child());
+        self.trigger(&format!("delete on {}", quote(&self.spec.name)), "delete", &body)
+    }
+}
+
+/// References compare as the referred-to column does: its collation, where it declares one.
+fn collate(parent: &TableSpec, column: &str) -> String {
+    let declared = parent.column(column).and_then(|at| parent.columns[at].collation.as_ref());
+    declared.map_or_else(String::new, |name| format!(" collate {}", quote(name)))
+}
+
+/// Whether an UPDATE changes any of these columns.
+fn changed(spec: &TableSpec, positions: &[usize]) -> String {
+    join(positions.iter().map(|&at| format!("new.{0} is not old.{0}", quote(&spec.columns[at].name))), " or ")
+}
+
+fn pending_table(key: &ForeignKeySpec) -> &'static str {
+    if key.deferred { "demo_pending_deferred" } else { "demo_pending" }
+}
+
+fn pending_keys(key: &ForeignKeySpec) -> String {
+    join((1..=key.columns.len()).map(|at| format!("k{at}")), ", ")
+}

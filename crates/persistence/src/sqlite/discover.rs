@@ -1,0 +1,310 @@
+//! Reads the base file's tables into [`TableSpec`]s.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use super::parse;
+use crate::connection::{Link, Sql};
+use crate::error::Result;
+use crate::spec::{
+    Action, CheckSpec, ColumnSpec, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm, TableSpec,
+};
+
+/// Tables in which migration tools keep their books: never part of the data.
+pub(crate) const MIGRATION_TABLES: [&str; 14] = [
+    "__diesel_schema_migrations",
+    "_sqlx_migrations",
+    "_prisma_migrations",
+    "schema_migrations",
+    "ar_internal_metadata",
+    "alembic_version",
+    "django_migrations",
+    "flyway_schema_history",
+    "refinery_schema_history",
+    "knex_migrations",
+    "knex_migrations_lock",
+    "SequelizeMeta",
+    "goose_db_version",
+    "seaql_migrations",
+];
+
+/// The tables of the base, and what stands in the way of some of them.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery {
+    /// Tables that can be attached, by name.
+    pub(crate) tables: Vec<TableSpec>,
+    /// Tables that cannot, each with its reason.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
+#[derive(QueryableByName)]
+struct TableRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
+    #[diesel(sql_type = Bool)]
+    strict: bool,
+    #[diesel(sql_type = Bool)]
+    without_rowid: bool,
+}
+
+#[derive(QueryableByName)]
+struct ColumnRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    declared_type: String,
+    #[diesel(sql_type = Bool)]
+    not_null: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    default_text: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    key_position: i64,
+    #[diesel(sql_type = BigInt)]
+    hidden: i64,
+}
+
+#[derive(QueryableByName)]
+struct IndexRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    is_unique: bool,
+    #[diesel(sql_type = Text)]
+    origin: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    sql: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct IndexPartRow {
+    #[diesel(sql_type = BigInt)]
+    column_id: i64,
+    #[diesel(sql_type = Bool)]
+    is_descending: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    collation: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct ForeignKeyRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    parent: String,
+    #[diesel(sql_type = Text)]
+    child_column: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    parent_column: Option<String>,
+    #[diesel(sql_type = Text)]
+    on_update: String,
+    #[diesel(sql_type = Text)]
+    on_delete: String,
+}
+
+/// The names of all ordinary tables of the base, migration bookkeeping and the seal left out.
+pub(crate) fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
+    Ok(table_rows(link)?.into_iter().map(|row| row.name).collect())
+}
+
+fn table_rows(link: &mut Link<'_>) -> Result<Vec<TableRow>> {
+    let rows: Vec<TableRow> = link.load(Sql::new(
+        "select l.name, s.sql, l.strict, l.wr as without_rowid \
+         from pragma_table_list l join base.sqlite_schema s on s.type = 'table' and s.name = l.name \
+         where l.schema = 'base' and l.type = 'table' and l.name not like 'sqlite\\_%' escape '\\' order by l.name",
+        [],
+    ))?;
+    let is_data = |row: &TableRow| {
+        let is_bookkeeping = MIGRATION_TABLES.iter().any(|name| row.name.eq_ignore_ascii_case(name));
+        !is_bookkeeping && row.name != super::base_file::SEAL_TABLE
+    };
+    Ok(rows.into_iter().filter(is_data).collect())
+}
+
+/// Reads all tables of the base.
+pub(crate) fn discover(link: &mut Link<'_>) -> Result<Discovery> {
+    let mut discovery = Discovery::default();
+    for row in table_rows(link)? {
+        match table(link, &row)? {
+            Ok(spec) => discovery.tables.push(spec),
+            Err(reason) => discovery.refused.push((row.name, reason)),
+        }
+    }
+    resolve_implicit_parents(&mut discovery.tables);
+    Ok(discovery)
+}
+
+/// A reference without columns is to the parent's primary key.
+fn resolve_implicit_parents(tables: &mut [TableSpec]) {
+    let keys: Vec<(String, Vec<String>)> = tables
+        .iter()
+        .map(|table| (table.name.clone(), table.key_columns().map(|column| column.name.clone()).collect()))
+        .collect();
+    for key in tables.iter_mut().flat_map(|table| &mut table.foreign_keys) {
+        if let Some((name, parent_key)) = keys.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.parent))
+        {
+            key.parent.clone_from(name);
+            if key.parent_columns.is_empty() {
+                key.parent_columns.clone_from(parent_key);
+            }
+        }
+    }
+}
+
+fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<TableSpec, String>> {
+    let parsed = parse::create_table(&row.sql);
+    let columns: Vec<ColumnRow> = link.load(Sql::new(
+        "select name, type as declared_type, \"notnull\" as not_null, dflt_value as default_text, \
+         pk as key_position, hidden from pragma_table_xinfo(?, 'base') order by cid",
+        [row.name.as_str().into()],
+    ))?;
+    let mut key: Vec<(i64, usize)> = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.key_position > 0)
+        .map(|(position, column)| (column.key_position, position))
+        .collect();
+    key.sort_unstable();
+    let key: Vec<usize> = key.into_iter().map(|(_, position)| position).collect();
+    if key.is_empty() {
+        return Ok(Err("it has no primary key".to_owned()));
+    }
+    let row_id = match key[..] {
+        [only] if !row.without_rowid && columns[only].declared_type.eq_ignore_ascii_case("integer") => {
+            Some(only)
+        }
+        _ => None,
+    };
+    let specs = columns
+        .into_iter()
+        .map(|column| {
+            let parsed = parsed.columns.iter().find(|parsed| parsed.name.eq_ignore_ascii_case(&column.name));
+            let generated = parsed.and_then(|parsed| parsed.generated.clone());
+            ColumnSpec {
+                collation: parsed.and_then(|parsed| parsed.collation.clone()),
+                generated: generated
+                    .map(|expression| GeneratedSpec { expression, stored: column.hidden == 3 }),
+                name: column.name,
+                declared_type: column.declared_type,
+                not_null: column.not_null,
+                sequence: None,
+                default: column.default_text,
+            }
+        })
+        .collect();
+    let mut spec = TableSpec {
+        name: row.name.clone(),
+        columns: specs,
+        key_name: String::new(),
+        key,
+        row_id,
+        uniques: Vec::new(),
+        indexes: Vec::new(),
+        checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),
+        foreign_keys: Vec::new(),
+        strict: row.strict,
+    };
+    if let Some(reason) = reserved_name(&spec) {
+        return Ok(Err(reason));
+    }
+    read_indexes(link, &mut spec)?;
+    read_foreign_keys(link, &mut spec, &parsed.deferred_foreign_keys)?;
+    Ok(Ok(spec))
+}
+
+/// Names that the engine needs for itself.
+fn reserved_name(spec: &TableSpec) -> Option<String> {
+    if spec.name.to_ascii_lowercase().starts_with("demo_") {
+        return Some("names that begin with demo_ are the engine's".to_owned());
+    }
+    let taken = spec.columns.iter().find(|column| {
+        crate::sqlite::ddl::CONTROL_COLUMNS
+            .iter()
+            .chain(&crate::sqlite::ddl::TRACKING_COLUMNS)
+            .any(|control| column.name.eq_ignore_ascii_case(control))
+    })?;
+    Some(format!("its column {} has a name that the engine needs", taken.name))
+}
+
+fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<()> {
+    let indexes: Vec<IndexRow> = link.load(Sql::new(
+        "select l.name, l.\"unique\" as is_unique, l.origin, s.sql from pragma_index_list(?, 'base') l \
+         left join base.sqlite_schema s on s.type = 'index' and s.name = l.name order by l.name",
+        [spec.name.as_str().into()],
+    ))?;
+    for index in indexes {
+        if index.origin == "pk" {
+            continue;
+        }
+        let parsed = index.sql.as_deref().map(parse::create_index).unwrap_or_default();
+        let parts: Vec<IndexPartRow> = link.load(Sql::new(
+            "select cid as column_id, \"desc\" as is_descending, coll as collation \
+             from pragma_index_xinfo(?, 'base') where key = 1 order by seqno",
+            [index.name.as_str().into()],
+        ))?;
+        let parts = parts
+            .into_iter()
+            .enumerate()
+            .map(|(position, part)| IndexPart {
+                term: match usize::try_from(part.column_id) {
+                    Ok(column) => IndexTerm::Column(column),
+                    Err(_) => IndexTerm::Expression(parsed.parts.get(position).cloned().unwrap_or_default()),
+                },
+                collation: part.collation,
+                operator_class: None,
+                descending: part.is_descending,
+                nulls_first: false,
+            })
+            .collect();
+        let target = if index.is_unique { &mut spec.uniques } else { &mut spec.indexes };
+        target.push(IndexSpec {
+            name: index.name,
+            parts,
+            predicate: parsed.predicate,
+            nulls_not_distinct: false,
+        });
+    }
+    Ok(())
+}
+
+fn read_foreign_keys(link: &mut Link<'_>, spec: &mut TableSpec, deferred: &[bool]) -> Result<()> {
+    let rows: Vec<ForeignKeyRow> = link.load(Sql::new(
+        "select id, \"table\" as parent, \"from\" as child_column, \"to\" as parent_column, on_update, on_delete \
+         from pragma_foreign_key_list(?, 'base') order by id, seq",
+        [spec.name.as_str().into()],
+    ))?;
+    let mut last_id = None;
+    for row in rows {
+        let Some(column) = spec.column(&row.child_column) else { continue };
+        if last_id != Some(row.id) {
+            last_id = Some(row.id);
+            // SQLite numbers foreign keys from the last declared to the first.
+            let declared = usize::try_from(row.id).ok().and_then(|id| deferred.len().checked_sub(id + 1));
+            spec.foreign_keys.push(ForeignKeySpec {
+                name: String::new(),
+                columns: Vec::new(),
+                parent: row.parent,
+                parent_columns: Vec::new(),
+                on_delete: action(&row.on_delete),
+                on_update: action(&row.on_update),
+                deferred: declared.and_then(|at| deferred.get(at).copied()).unwrap_or_default(),
+            });
+        }
+        if let Some(key) = spec.foreign_keys.last_mut() {
+            key.columns.push(column);
+            key.parent_columns.extend(row.parent_column);
+        }
+    }
+    Ok(())
+}
+
+fn action(text: &str) -> Action {
+    match text.to_ascii_uppercase().as_str() {
+        "RESTRICT" => Action::Restrict,
+        "CASCADE" => Action::Cascade,
+        "SET NULL" => Action::SetNull,
+        "SET DEFAULT" => Action::SetDefault,
+        _ => Action::NoAction,
+    }
+}

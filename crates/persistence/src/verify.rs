@@ -1,0 +1,148 @@
+//! Proof that the base is intact, and the small shared secrets.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::connection::{Link, Sql};
+use crate::database::{TableVerification, Verification};
+use crate::error::{Error, Result};
+use crate::postgres;
+use crate::sqlite::{base_file, discover};
+use crate::types::{DbTime, sql};
+use crate::url::DatabaseUrl;
+
+#[derive(QueryableByName)]
+struct EpochRow {
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+}
+
+#[derive(QueryableByName)]
+struct StampRow {
+    #[diesel(sql_type = Nullable<sql::UtcTime>)]
+    sealed_at: Option<DbTime>,
+    #[diesel(sql_type = Text)]
+    stamp: String,
+}
+
+fn never_attached() -> Error {
+    Error::NotSealed { reason: "it was never attached".to_owned() }
+}
+
+/// How often the base was opened and sealed.
+pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
+    let row: Option<EpochRow> = link.first(Sql::new("select epoch from demo_base", []))?;
+    row.map(|row| row.epoch).ok_or_else(never_attached)
+}
+
+/// Whether the base is sealed and no program has written it since. Constant time: on SQLite it compares the
+/// header of the file with what it was when the manifest was taken; on PostgreSQL it asks whether the seal was
+/// opened.
+pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl) -> Result<bool> {
+    match url {
+        DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
+        DatabaseUrl::Sqlite(path) => {
+            let row: Option<StampRow> = link.first(Sql::new("select sealed_at, stamp from demo_base", []))?;
+            let row = row.ok_or_else(never_attached)?;
+            Ok(row.sealed_at.is_some() && base_file::stamp(path)? == row.stamp)
+        }
+    }
+}
+
+fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
+    match link {
+        Link::Sqlite(_) => discover::base_tables(link),
+        Link::Postgres(_) => postgres::base::base_tables(link),
+    }
+}
+
+fn table_seal(link: &mut Link<'_>, table: &str) -> Result<base_file::TableSeal> {
+    match link {
+        Link::Sqlite(conn) => base_file::table_seal(conn, "base", table),
+        Link::Postgres(_) => postgres::base::table_seal(link, table),
+    }
+}
+
+#[derive(QueryableByName)]
+struct ManifestRow {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = BigInt)]
+    row_count: i64,
+    #[diesel(sql_type = Text)]
+    fingerprint: String,
+}
+
+/// Compares every table with the manifest. A table that has appeared since counts as a difference.
+pub(crate) fn verify(link: &mut Link<'_>) -> Result<Verification> {
+    let manifest: Vec<ManifestRow> = link.load(Sql::new(
+        "select table_name, row_count, fingerprint from demo_manifest order by table_name",
+        [],
+    ))?;
+    if manifest.is_empty() {
+        return Err(Error::NotSealed { reason: "it has no manifest".to_owned() });
+    }
+    let present = base_tables(link)?;
+    let mut tables = Vec::new();
+    for expected in &manifest {
+        let (rows, fingerprint) = if present.contains(&expected.table_name) {
+            let seal = table_seal(link, &expected.table_name)?;
+            (seal.rows, seal.fingerprint)
+        } else {
+            (0, String::new())
+        };
+        tables.push(TableVerification {
+            table: expected.table_name.clone(),
+            expected_rows: expected.row_count.unsigned_abs(),
+            rows,
+            fingerprint_matches: fingerprint == expected.fingerprint,
+        });
+    }
+    for table in present.iter().filter(|table| !manifest.iter().any(|row| &row.table_name == *table)) {
+        let rows = table_seal(link, table)?.rows;
+        tables.push(TableVerification {
+            table: table.clone(),
+            expected_rows: 0,
+            rows,
+            fingerprint_matches: false,
+        });
+    }
+    Ok(Verification { tables })
+}
+
+#[derive(QueryableByName)]
+struct SecretRow {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+/// A secret, if it is stored.
+pub(crate) fn secret_find(link: &mut Link<'_>, name: &str) -> Result<Option<String>> {
+    let row: Option<SecretRow> =
+        link.first(Sql::new("select value from demo_secrets where name = ?", [name.into()]))?;
+    Ok(row.map(|row| row.value))
+}
+
+/// The stored secret; stores one where there is none.
+pub(crate) fn secret_get_or_store(
+    link: &mut Link<'_>,
+    name: &str,
+    make: impl FnOnce() -> String,
+) -> Result<String> {
+    let made = make();
+    link.execute(Sql::new(
+        "insert into demo_secrets (name, value) values (?, ?) on conflict (name) do nothing",
+        [name.into(), made.as_str().into()],
+    ))?;
+    Ok(secret_find(link, name)?.unwrap_or(made))
+}
+
+/// Replaces a secret.
+pub(crate) fn secret_replace(link: &mut Link<'_>, name: &str, value: &str) -> Result<()> {
+    link.execute(Sql::new(
+        "insert into demo_secrets (name, value) values (?, ?) \
+         on conflict (name) do update set value = excluded.value",
+        [name.into(), value.into()],
+    ))?;
+    Ok(())
+}

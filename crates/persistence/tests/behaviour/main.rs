@@ -1,0 +1,21 @@
+//! The behaviour of demo sessions, on every database that the engine serves.
+//!
+//! One binary, so that it links once; one file per topic.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod constraints;
+mod fixture;
+mod histories;
+mod isolation;
+mod plans;
+mod random;
+mod reset_undo;
+mod sessions;

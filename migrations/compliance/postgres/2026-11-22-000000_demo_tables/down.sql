@@ -1,0 +1,13 @@
+drop table audit_logs;
+drop table riu_case_associations;
+drop table investigation_notes;
+drop table case_messages;
+drop table subjects;
+drop table investigations;
+drop table cases;
+drop table rius;
+drop table employees;
+drop table locations;
+drop table categories;
+drop table users;
+drop table organizations;

@@ -1,0 +1,69 @@
+//! The tests and the benchmarks.
+
+use crate::postgres::Cluster;
+use crate::run::{self, Failure};
+
+/// A program that some tests need and not every machine has.
+struct Tool {
+    program: &'static str,
+    arguments: &'static [&'static str],
+    /// The tests that are skipped without it.
+    tests: &'static str,
+    /// How to get it.
+    install: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "sqlite3",
+        arguments: &["--version"],
+        tests: "another program's write to the base file is refused",
+        install: "apt-get install sqlite3 (Debian), brew install sqlite (macOS)",
+    },
+    Tool {
+        program: "curl",
+        arguments: &["--version"],
+        tests: "the walkthrough of the README",
+        install: "apt-get install curl (Debian), brew install curl (macOS)",
+    },
+];
+
+/// Tells the tests where a PostgreSQL listens. Set already, it is used as it is.
+const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+const POSTGRES_INSTALL: &str = "apt-get install postgresql (Debian), brew install postgresql (macOS)";
+
+/// Runs every test of the workspace, then says what this machine could not run. In CI nothing may be missing.
+pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
+    let mut skipped: Vec<String> = TOOLS
+        .iter()
+        .filter(|tool| !run::installed(tool.program, tool.arguments))
+        .map(|Tool { program, tests, install, .. }| {
+            format!("skipped, since {program} is not installed: {tests}; get it: {install}")
+        })
+        .collect();
+    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
+    let cluster = if is_given { None } else { Cluster::start()? };
+    if !is_given && cluster.is_none() {
+        skipped.push(format!(
+            "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
+        ));
+    }
+    let report = || skipped.iter().for_each(|line| run::complain(line));
+    if run::in_ci() && !skipped.is_empty() {
+        report();
+        return Err(Failure::Other("in CI no test may be skipped".to_owned()));
+    }
+    let mut tests = run::cargo(["test", "--workspace"]);
+    if let Some(cluster) = &cluster {
+        tests.env(POSTGRES_VARIABLE, cluster.url());
+    }
+    let result = run::run(tests.args(arguments));
+    report();
+    result
+}
+
+/// Runs the benchmarks.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
+    run::run(run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]).args(arguments))
+}
