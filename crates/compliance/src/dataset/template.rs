@@ -35,6 +35,10 @@ macro_rules! slots {
                 }
             }
         }
+
+        /// Every slot and what it stands for, for the README of the seed data.
+        #[cfg(test)]
+        pub(crate) const SLOTS: &[(&str, &str)] = &[$(($name, $meaning),)*];
     };
 }
 
