@@ -53,7 +53,7 @@ pub(crate) fn entity_names() -> EntityNames {
     EntityNames::named(named)
 }
 
-/// The whole route table of the compliance demo: below [`BASE_PATH`], and at the root.
+/// The whole route table of the compliance demo: below `BASE_PATH`, and at the root.
 pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let demo = demo::configure::<CurrentUser>(state.demo());
