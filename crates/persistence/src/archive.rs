@@ -10,6 +10,7 @@ use diesel::sql_types::{BigInt, Nullable};
 use crate::binding::GuardedSession;
 use crate::connection::{Bind, Link, Sql};
 use crate::error::{Error, Result};
+use crate::session::layer_counts;
 use crate::types::{DbJson, DbTime, DbUuid, sql};
 
 /// An archive with where its changes are.
@@ -117,6 +118,40 @@ pub(crate) fn archive_insert(
         values,
     ))?;
     Ok(())
+}
+
+/// What a side layer is archived under.
+pub(crate) struct SideArchive {
+    pub(crate) id: ArchiveId,
+    pub(crate) epoch: i64,
+    pub(crate) archived_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// Archives the session's next unused layer, into which changes were moved; nothing where none were. The caller has
+/// the write guard.
+pub(crate) fn archive_side_layer(
+    link: &mut Link<'_>,
+    session: SessionId,
+    guarded: &GuardedSession,
+    side: &SideArchive,
+) -> Result<Option<Archive>> {
+    let layer = guarded.fresh_layer(1);
+    let counts = layer_counts(link, layer)?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    // As they will be read back: the databases store microseconds.
+    let archived_at = DbTime::new(side.archived_at).get();
+    let expires_at = DbTime::new(side.expires_at).get();
+    let new = NewArchive { id: side.id, layer, epoch: side.epoch, archived_at, expires_at, counts: &counts };
+    archive_insert(link, session, guarded, &new)?;
+    link.execute(Sql::new(
+        "update demo_user_sessions set layers_used = layers_used + 1, archives_made = archives_made + 1 \
+         where number = ?",
+        [guarded.number.into()],
+    ))?;
+    Ok(Some(Archive { id: side.id, archived_at, expires_at, restored_at: None, counts }))
 }
 
 /// Marks an archive as brought back.

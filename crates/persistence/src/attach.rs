@@ -1,5 +1,10 @@
 //! What to put under sessions.
 
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::connection::{Link, Sql};
+use crate::error::Result;
 use crate::spec::TableSpec;
 
 /// Which tables to attach, and how.
@@ -30,4 +35,32 @@ pub(crate) struct Attached {
     pub(crate) outside: Vec<TableSpec>,
     /// Whether views end with the tracking columns.
     pub(crate) tracking_columns: bool,
+}
+
+/// An attached table as stored.
+#[derive(QueryableByName)]
+pub(crate) struct AttachedRow {
+    #[diesel(sql_type = Text)]
+    pub(crate) name: String,
+    /// A fingerprint of the definition that its change table was made from.
+    #[diesel(sql_type = Text)]
+    pub(crate) definition: String,
+}
+
+/// The attached tables, by name.
+pub(crate) fn attached_rows(link: &mut Link<'_>) -> Result<Vec<AttachedRow>> {
+    link.load(Sql::new("select name, definition from demo_attached_tables order by name", []))
+}
+
+#[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many changes all layers together hold to a table.
+pub(crate) fn change_count(link: &mut Link<'_>, table: &str) -> Result<i64> {
+    let mut count = Sql::default();
+    count.push(&format!("select count(*) as count from {}", link.dialect().change_table(table)));
+    Ok(link.first::<CountRow>(count)?.map_or(0, |row| row.count))
 }

@@ -9,6 +9,7 @@ use crate::connection::{Link, Sql};
 use crate::database::{ArchivedChange, Change, ChangePosition};
 use crate::error::{Error, Result};
 use crate::spec::TableSpec;
+use crate::sql_text::literal;
 use crate::types::{DbJson, DbTime, sql};
 
 #[derive(QueryableByName)]
@@ -81,7 +82,7 @@ pub(crate) fn change_list(
                  (select {of_base} from {base} as b where {same} and c.demo_kind <> 'created') as base, \
                  case when c.demo_kind <> 'deleted' then {of_change} end as current \
                  from {change} as c where c.demo_layer = {layer}",
-                name = crate::sqlite::ddl::literal(&table.name),
+                name = literal(&table.name),
                 key = dialect.key_as_json_text(table, "c"),
                 of_base = dialect.snapshot_of_base(table, "b"),
                 base = dialect.base_table(&table.name),

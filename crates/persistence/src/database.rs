@@ -589,6 +589,14 @@ impl Database {
         })
     }
 
+    /// Rows of every base table, from the manifest.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn base_counts(&self) -> Result<Vec<(String, u64)>> {
+        self.with_connection(Mode::Read, |conn| verify::base_counts(&mut conn.link()))
+    }
+
     /// Purges what is expired, archives what is idle. `new_id` makes the ids of new archives.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::connection::Link;
 use crate::spec::{IndexPart, TableSpec};
+use crate::sql_text::quote;
 use crate::sqlite::ddl;
 
 /// Which database.
@@ -23,22 +24,22 @@ impl Link<'_> {
 impl Dialect {
     /// A name in quotes: standard SQL on both.
     pub(crate) fn quote(self, name: &str) -> String {
-        ddl::quote(name)
+        quote(name)
     }
 
     /// The change table of a table.
     pub(crate) fn change_table(self, table: &str) -> String {
         match self {
-            Self::Sqlite => ddl::quote(&ddl::change_table_name(table)),
-            Self::Postgres => format!("demo_changes.{}", ddl::quote(table)),
+            Self::Sqlite => quote(&ddl::change_table_name(table)),
+            Self::Postgres => format!("demo_changes.{}", quote(table)),
         }
     }
 
     /// The base table itself, past its view.
     pub(crate) fn base_table(self, table: &str) -> String {
         match self {
-            Self::Sqlite => format!("base.{}", ddl::quote(table)),
-            Self::Postgres => format!("public.{}", ddl::quote(table)),
+            Self::Sqlite => format!("base.{}", quote(table)),
+            Self::Postgres => format!("public.{}", quote(table)),
         }
     }
 
@@ -46,7 +47,7 @@ impl Dialect {
     pub(crate) fn key_as_json_text(self, table: &TableSpec, alias: &str) -> String {
         let values: Vec<String> = table
             .key_columns()
-            .map(|column| format!("cast({alias}.{} as text)", ddl::quote(&column.name)))
+            .map(|column| format!("cast({alias}.{} as text)", quote(&column.name)))
             .collect();
         match self {
             Self::Sqlite => format!("json_array({})", values.join(", ")),
@@ -57,7 +58,7 @@ impl Dialect {
     /// Whether two values are the same to a unique index.
     pub(crate) fn unique_equal(self, left: &str, right: &str, part: &IndexPart) -> String {
         match (&part.collation, self) {
-            (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", ddl::quote(collation)),
+            (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", quote(collation)),
             (Some(collation), Self::Postgres) => format!("{left} = {right} collate {collation}"),
             (None, _) => format!("{left} = {right}"),
         }

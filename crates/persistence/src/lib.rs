@@ -18,6 +18,7 @@ mod reconcile;
 mod reset;
 mod session;
 mod spec;
+mod sql_text;
 mod sqlite;
 pub mod types;
 mod undo;

@@ -10,6 +10,7 @@ use crate::connection::{Link, Sql};
 use crate::database::{Session, SessionSummary, Stats};
 use crate::error::{Error, Result};
 use crate::types::{DbTime, DbUuid, sql};
+use crate::verify::base_counts;
 
 #[derive(QueryableByName)]
 struct SessionRow {
@@ -197,14 +198,6 @@ struct ArchiveFigures {
     restored: i64,
 }
 
-#[derive(QueryableByName)]
-struct BaseRow {
-    #[diesel(sql_type = Text)]
-    table_name: String,
-    #[diesel(sql_type = BigInt)]
-    row_count: i64,
-}
-
 /// Figures about one organization, or about all.
 pub(crate) fn stats(
     link: &mut Link<'_>,
@@ -241,11 +234,9 @@ pub(crate) fn stats(
     changes.push(" group by c.table_name");
     let changes = change_counts(link.load(changes)?);
 
-    let base: Vec<BaseRow> =
-        link.load(Sql::new("select table_name, row_count from demo_manifest order by table_name", []))?;
     let count = |number: Option<i64>| number.unwrap_or_default().unsigned_abs();
     Ok(Stats {
-        base: base.into_iter().map(|row| (row.table_name, row.row_count.unsigned_abs())).collect(),
+        base: base_counts(link)?,
         sessions: count(sessions.as_ref().map(|row| row.sessions)),
         sessions_active_7d: count(sessions.as_ref().map(|row| row.active)),
         sessions_stale_30d: count(sessions.as_ref().map(|row| row.stale)),

@@ -156,6 +156,38 @@ impl TableSpec {
     }
 }
 
+/// Tables in which migration tools keep their books: never part of the data.
+const MIGRATION_TABLES: [&str; 14] = [
+    "__diesel_schema_migrations",
+    "_sqlx_migrations",
+    "_prisma_migrations",
+    "schema_migrations",
+    "ar_internal_metadata",
+    "alembic_version",
+    "django_migrations",
+    "flyway_schema_history",
+    "refinery_schema_history",
+    "knex_migrations",
+    "knex_migrations_lock",
+    "SequelizeMeta",
+    "goose_db_version",
+    "seaql_migrations",
+];
+
+/// Whether a table is one of those.
+pub(crate) fn is_bookkeeping(table: &str) -> bool {
+    MIGRATION_TABLES.iter().any(|name| table.eq_ignore_ascii_case(name))
+}
+
+/// The tables of the base, and what stands in the way of some of them.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery {
+    /// Tables that can be attached, by name.
+    pub(crate) tables: Vec<TableSpec>,
+    /// Tables that cannot, each with its reason.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
 /// The tables in an order that puts parents before children.
 pub(crate) fn in_foreign_key_order(tables: &[TableSpec]) -> Vec<&TableSpec> {
     let position = |name: &str| tables.iter().position(|table| table.name.eq_ignore_ascii_case(name));

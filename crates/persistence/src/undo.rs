@@ -12,7 +12,7 @@ use demo_reset_domain::{
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::archive::{NewArchive, StoredArchive, archive_insert, archive_list, archive_mark_restored};
+use crate::archive::{SideArchive, StoredArchive, archive_list, archive_mark_restored, archive_side_layer};
 use crate::binding::{GuardedSession, guard};
 use crate::connection::{Link, Sql};
 use crate::database::{RecordKey, UndoReport};
@@ -20,8 +20,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
-use crate::sqlite::ddl;
-use crate::types::DbTime;
+use crate::sql_text::{join, literal};
 
 /// What an undo is asked to do.
 pub(crate) struct UndoRequest {
@@ -110,34 +109,15 @@ fn merge(
     for table in tables {
         layers.move_changes(link, table, from, to, "")?;
     }
-    let side_counts = layer_counts(link, layers.side)?;
-    let side = if side_counts.is_empty() {
-        None
-    } else {
-        // What was kept archived keeps its deadline; what was replaced was archived now.
-        let expires_at = match request.on_conflict {
-            OnConflict::RestoreArchived => retention.expires_at(request.now),
-            _ => archived.archive.expires_at,
-        };
-        let new = NewArchive {
-            id: request.new_id,
-            layer: layers.side,
-            epoch,
-            archived_at: request.now,
-            expires_at,
-            counts: &side_counts,
-        };
-        archive_insert(link, request.session, guarded, &new)?;
-        Some(request.new_id)
+    // What was kept archived keeps its deadline; what was replaced was archived now.
+    let expires_at = match request.on_conflict {
+        OnConflict::RestoreArchived => retention.expires_at(request.now),
+        _ => archived.archive.expires_at,
     };
+    let side = SideArchive { id: request.new_id, epoch, archived_at: request.now, expires_at };
+    let side = archive_side_layer(link, request.session, guarded, &side)?;
     make_live(link, guarded, to, epoch)?;
-    let one_if_used = i64::from(side.is_some());
-    link.execute(Sql::new(
-        "update demo_user_sessions set layers_used = layers_used + ?, archives_made = archives_made + ? \
-         where number = ?",
-        [one_if_used.into(), one_if_used.into(), guarded.number.into()],
-    ))?;
-    Ok((restored, side))
+    Ok((restored, side.map(|archive| archive.id)))
 }
 
 /// A reset of some records.
@@ -175,27 +155,9 @@ pub(crate) fn reset_records(
     if !clashes.is_empty() {
         return Err(Error::UndoConflict(clashes));
     }
-    let counts = layer_counts(link, layers.side)?;
-    if counts.is_empty() {
-        return Ok(None);
-    }
-    let archived_at = DbTime::new(request.now).get();
-    let expires_at = DbTime::new(retention.expires_at(request.now)).get();
-    let new = NewArchive {
-        id: request.new_id,
-        layer: layers.side,
-        epoch: request.epoch,
-        archived_at,
-        expires_at,
-        counts: &counts,
-    };
-    archive_insert(link, request.session, &guarded, &new)?;
-    link.execute(Sql::new(
-        "update demo_user_sessions set layers_used = layers_used + 1, archives_made = archives_made + 1 \
-         where number = ?",
-        [guarded.number.into()],
-    ))?;
-    Ok(Some(Archive { id: request.new_id, archived_at, expires_at, restored_at: None, counts }))
+    let expires_at = retention.expires_at(request.now);
+    let side = SideArchive { id: request.new_id, epoch: request.epoch, archived_at: request.now, expires_at };
+    archive_side_layer(link, request.session, &guarded, &side)
 }
 
 /// The layers of a merge, and the SQL that compares and moves them.
@@ -224,10 +186,6 @@ struct KeyRow {
 struct MovedRow {
     #[diesel(sql_type = BigInt)]
     total: i64,
-}
-
-fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
-    parts.into_iter().collect::<Vec<_>>().join(separator)
 }
 
 impl Merge<'_> {
@@ -278,7 +236,7 @@ impl Merge<'_> {
         let equal = columns
             .iter()
             .zip(key)
-            .map(|(column, value)| format!("cast(x.{column} as text) = {}", ddl::literal(value)));
+            .map(|(column, value)| format!("cast(x.{column} as text) = {}", literal(value)));
         self.move_changes(link, table, self.live, self.side, &join(equal, " and "))
     }
 
@@ -368,7 +326,7 @@ impl Merge<'_> {
             return link.execute(sql);
         }
         // On PostgreSQL the counts of both layers change once, not row by row.
-        let name = ddl::literal(&table.name);
+        let name = literal(&table.name);
         sql.push(&format!(
             "with moved as ({update} returning x.demo_kind), n as (select count(*) as total, \
              count(*) filter (where demo_kind = 'created') as created, \

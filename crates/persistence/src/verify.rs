@@ -56,11 +56,50 @@ fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn table_seal(link: &mut Link<'_>, table: &str) -> Result<base_file::TableSeal> {
+fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> {
     match link {
         Link::Sqlite(conn) => base_file::table_seal(conn, "base", table),
         Link::Postgres(_) => postgres::base::table_seal(link, table),
     }
+}
+
+/// Count and content of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableSeal {
+    pub(crate) table: String,
+    pub(crate) rows: u64,
+    pub(crate) fingerprint: String,
+}
+
+/// Replaces the manifest.
+pub(crate) fn store_manifest(link: &mut Link<'_>, seals: &[TableSeal]) -> Result<()> {
+    link.batch("delete from demo_manifest;")?;
+    for seal in seals {
+        link.execute(Sql::new(
+            "insert into demo_manifest (table_name, row_count, fingerprint) values (?, ?, ?)",
+            [
+                seal.table.as_str().into(),
+                i64::try_from(seal.rows).unwrap_or(i64::MAX).into(),
+                seal.fingerprint.as_str().into(),
+            ],
+        ))?;
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct RowCount {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = BigInt)]
+    row_count: i64,
+}
+
+/// Rows of every base table when the base was sealed.
+pub(crate) fn base_counts(link: &mut Link<'_>) -> Result<Vec<(String, u64)>> {
+    let rows: Vec<RowCount> =
+        link.load(Sql::new("select table_name, row_count from demo_manifest order by table_name", []))?;
+    Ok(rows.into_iter().map(|row| (row.table_name, row.row_count.unsigned_abs())).collect())
 }
 
 #[derive(QueryableByName)]

@@ -119,11 +119,6 @@ fn session_of(engine: &Engine, key: &UserKey) -> Result<Session, EngineError> {
     engine.database().session(key, SessionId(engine.new_id()), engine.now())
 }
 
-/// Base rows by table. No session belongs to an organization without a name, so nothing else is counted.
-fn base_rows(engine: &Engine) -> Result<Vec<(String, u64)>, EngineError> {
-    Ok(engine.database().stats(Some(""), engine.now())?.base)
-}
-
 async fn session<U: SessionUser>(
     request: HttpRequest,
     user: U,
@@ -201,7 +196,7 @@ async fn reset_session(
         let report = engine.database().reset(session, ArchiveId(engine.new_id()), engine.now())?;
         let duration = started.elapsed();
         let left = engine.database().change_counts(session)?;
-        Ok::<_, ApiError>((report, duration, left, base_rows(engine)?))
+        Ok::<_, ApiError>((report, duration, left, engine.database().base_counts()?))
     });
     let (report, duration, left, base) = done.await?;
     let archived = report.archive.as_ref().map(|archive| archive.counts.clone()).unwrap_or_default();

@@ -2,30 +2,16 @@
 //! role.
 
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::Bool;
 
 use super::connect::APPLICATION_ROLE;
-use super::ddl::{self, Attachment, shadow_sequence};
+use super::ddl::{self, shadow_sequence};
 use super::discover::discover;
-use crate::attach::{AttachOptions, Attached};
+use crate::attach::{AttachOptions, Attached, AttachedRow, attached_rows, change_count};
 use crate::connection::{Link, Sql};
 use crate::error::{Error, Result};
 use crate::spec::TableSpec;
-use crate::sqlite::ddl::{literal, quote};
-
-#[derive(QueryableByName)]
-struct AttachedRow {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    definition: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
+use crate::sql_text::{literal, quote};
 
 #[derive(QueryableByName)]
 struct Flag {
@@ -35,8 +21,7 @@ struct Flag {
 
 /// Discovers the attached tables. Runs in a transaction.
 pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
-    let names: Vec<AttachedRow> =
-        link.load(Sql::new("select name, definition from demo.demo_attached_tables order by name", []))?;
+    let names = attached_rows(link)?;
     let tracking: Option<Flag> =
         link.first(Sql::new("select tracking_columns as flag from demo.demo_base", []))?;
     let all = discover(link)?.tables;
@@ -65,9 +50,8 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
     let (tables, outside): (Vec<_>, Vec<_>) =
         discovery.tables.into_iter().partition(|table| is_wanted(&table.name));
     let attached = Attached { tables, outside, tracking_columns: options.tracking_columns };
-    let existing: Vec<AttachedRow> =
-        link.load(Sql::new("select name, definition from demo.demo_attached_tables", []))?;
-    let objects = objects(&attached);
+    let existing = attached_rows(link)?;
+    let objects = ddl::objects(&attached);
     let objects_hash = hash(&objects);
     let is_same = |table: &TableSpec, row: &AttachedRow| {
         row.name == table.name && row.definition == definition(table, &objects_hash)
@@ -126,14 +110,6 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
     Ok(attached)
 }
 
-fn objects(attached: &Attached) -> String {
-    ddl::objects(&Attachment {
-        tables: &attached.tables,
-        outside: &attached.outside,
-        tracking_columns: attached.tracking_columns,
-    })
-}
-
 fn hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
@@ -148,12 +124,6 @@ fn change_table_hash(table: &TableSpec) -> String {
 /// other.
 fn definition(table: &TableSpec, objects_hash: &str) -> String {
     format!("{}:{objects_hash}", change_table_hash(table))
-}
-
-fn change_count(link: &mut Link<'_>, table: &str) -> Result<i64> {
-    let mut count = Sql::default();
-    count.push(&format!("select count(*) as count from demo_changes.{}", quote(table)));
-    Ok(link.first::<Count>(count)?.map_or(0, |row| row.count))
 }
 
 /// Sequences of the same name in `demo`, beyond what the base has used.

@@ -11,9 +11,9 @@ use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
 use crate::database::BaseState;
 use crate::error::{Error, Result};
-use crate::sqlite::base_file::TableSeal;
-use crate::sqlite::ddl::{literal, quote};
-use crate::sqlite::discover::MIGRATION_TABLES;
+use crate::spec::is_bookkeeping;
+use crate::sql_text::{literal, quote};
+use crate::verify::{TableSeal, store_manifest};
 use crate::{migrate, reconcile};
 
 #[derive(QueryableByName)]
@@ -51,8 +51,7 @@ pub(crate) fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
          and relkind in ('r', 'p') and not relispartition order by relname",
         [],
     ))?;
-    let is_data = |name: &String| !MIGRATION_TABLES.iter().any(|other| name.eq_ignore_ascii_case(other));
-    Ok(names.into_iter().map(|row| row.name).filter(is_data).collect())
+    Ok(names.into_iter().map(|row| row.name).filter(|name| !is_bookkeeping(name)).collect())
 }
 
 /// Counts and fingerprints a table. One that the server may not read, since it appeared after the seal, has no
@@ -125,19 +124,10 @@ fn unguard(table: &str) -> String {
 
 /// Takes the manifest, guards every table, and begins a new epoch. Runs in a transaction of the owner.
 fn seal(link: &mut Link<'_>, base_id: &str, now: DateTime<Utc>) -> Result<()> {
-    link.batch("delete from demo.demo_manifest;")?;
-    for table in base_tables(link)? {
-        let seal = table_seal(link, &table)?;
-        link.execute(Sql::new(
-            "insert into demo.demo_manifest (table_name, row_count, fingerprint) values (?, ?, ?)",
-            [
-                table.as_str().into(),
-                i64::try_from(seal.rows).unwrap_or(i64::MAX).into(),
-                seal.fingerprint.as_str().into(),
-            ],
-        ))?;
-        link.batch(&guard(&table))?;
-    }
+    let tables = base_tables(link)?;
+    let seals = tables.iter().map(|table| table_seal(link, table)).collect::<Result<Vec<_>>>()?;
+    store_manifest(link, &seals)?;
+    link.batch(&tables.iter().map(|table| guard(table)).collect::<String>())?;
     let mut update = Sql::default();
     update.push("insert into demo.demo_base as b (one, base_id, epoch, tracking_columns, sealed_at, application_role) values (1, ");
     update.bind(base_id).push(", 1, false, ").bind(now).push(&format!(

@@ -6,7 +6,7 @@ use diesel::{Connection, PgConnection, QueryableByName};
 
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::error::{Error, Result};
-use crate::sqlite::ddl::quote;
+use crate::sql_text::quote;
 
 /// The role that a server works as unless another is named: it may read base tables and write only through views.
 pub(crate) const APPLICATION_ROLE: &str = "demo_app";

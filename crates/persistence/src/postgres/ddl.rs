@@ -6,22 +6,9 @@
 
 use std::fmt::Write;
 
+use crate::attach::Attached;
 use crate::spec::{Action, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
-use crate::sqlite::ddl::{literal, quote};
-
-/// What is put under sessions, as the generated SQL needs it.
-pub(crate) struct Attachment<'a> {
-    /// The attached tables.
-    pub(crate) tables: &'a [TableSpec],
-    /// Tables of `public` that stay outside; their references to attached tables still hold.
-    pub(crate) outside: &'a [TableSpec],
-    /// Whether views end with the tracking columns.
-    pub(crate) tracking_columns: bool,
-}
-
-fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
-    parts.into_iter().collect::<Vec<_>>().join(separator)
-}
+use crate::sql_text::{join, literal, quote};
 
 fn key_names(spec: &TableSpec) -> Vec<String> {
     spec.key_columns().map(|column| quote(&column.name)).collect()
@@ -131,13 +118,13 @@ pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
 }
 
 /// Statements that make the view and the triggers of each table.
-pub(crate) fn objects(attachment: &Attachment<'_>) -> String {
+pub(crate) fn objects(attached: &Attached) -> String {
     let mut sql = String::new();
-    for spec in attachment.tables {
-        sql.push_str(&view(spec, attachment.tracking_columns));
+    for spec in &attached.tables {
+        sql.push_str(&view(spec, attached.tracking_columns));
     }
-    for spec in attachment.tables {
-        let triggers = Triggers { attachment, spec, table: quote(&spec.name) };
+    for spec in &attached.tables {
+        let triggers = Triggers { attached, spec, table: quote(&spec.name) };
         sql.push_str(&triggers.insert());
         sql.push_str(&triggers.update());
         sql.push_str(&triggers.delete());
@@ -189,7 +176,7 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
 
 /// Generates the triggers of one view and its change table.
 struct Triggers<'a> {
-    attachment: &'a Attachment<'a>,
+    attached: &'a Attached,
     spec: &'a TableSpec,
     /// The table's name in quotes.
     table: String,
@@ -204,8 +191,8 @@ struct Incoming<'a> {
 
 impl Triggers<'_> {
     fn incoming(&self) -> Vec<Incoming<'_>> {
-        let attached = self.attachment.tables.iter().map(|table| (table, true));
-        let outside = self.attachment.outside.iter().map(|table| (table, false));
+        let attached = self.attached.tables.iter().map(|table| (table, true));
+        let outside = self.attached.outside.iter().map(|table| (table, false));
         let all = attached.chain(outside).flat_map(|(child, attached)| {
             child.foreign_keys.iter().map(move |key| Incoming { child, key, attached })
         });
@@ -214,7 +201,7 @@ impl Triggers<'_> {
 
     /// Where the rows of a table are seen: its view, or the table itself if it has none.
     fn seen(&self, table: &str) -> String {
-        let is_attached = self.attachment.tables.iter().any(|spec| spec.name == table);
+        let is_attached = self.attached.tables.iter().any(|spec| spec.name == table);
         format!("{}.{}", if is_attached { "demo" } else { "public" }, quote(table))
     }
 
@@ -245,7 +232,7 @@ impl Triggers<'_> {
     }
 
     fn tracking(&self) -> &'static str {
-        if self.attachment.tracking_columns {
+        if self.attached.tracking_columns {
             "  new.demo_user_session_id := demo.bound_session();\n  new.is_base_data := false;\n  new.change_kind := demo_v_kind;\n"
         } else {
             ""

@@ -8,10 +8,10 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::connection::{Link, Sql};
 use crate::error::Result;
 use crate::spec::{
-    Action, ColumnSpec, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm, TableSpec,
+    Action, ColumnSpec, Discovery, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm, TableSpec,
+    is_bookkeeping,
 };
 use crate::sqlite::ddl::{CONTROL_COLUMNS, TRACKING_COLUMNS};
-use crate::sqlite::discover::{Discovery, MIGRATION_TABLES};
 
 #[derive(QueryableByName)]
 struct TableRow {
@@ -154,7 +154,7 @@ fn discover_qualified(link: &mut Link<'_>) -> Result<Discovery> {
     }
     let mut discovery = Discovery::default();
     for row in tables {
-        if MIGRATION_TABLES.iter().any(|name| row.name.eq_ignore_ascii_case(name)) {
+        if is_bookkeeping(&row.name) {
             continue;
         }
         let spec = table(

@@ -7,24 +7,16 @@ use diesel::QueryableByName;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use super::base_file::{self, TableSeal};
+use super::base_file;
 use super::connect;
-use super::ddl::{self, Attachment};
+use super::ddl;
 use super::discover::{self, discover};
-use crate::attach::{AttachOptions, Attached};
+use crate::attach::{AttachOptions, Attached, attached_rows, change_count};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{Link, SessionConnection, Sql};
 use crate::error::{Error, Result};
 use crate::spec::TableSpec;
-use crate::{migrate, reconcile};
-
-#[derive(QueryableByName)]
-struct AttachedRow {
-    #[diesel(sql_type = Text)]
-    name: String,
-    #[diesel(sql_type = Text)]
-    definition: String,
-}
+use crate::{migrate, reconcile, verify};
 
 #[derive(QueryableByName)]
 struct TrackingRow {
@@ -42,24 +34,9 @@ struct ActiveRow {
     tracking_columns: bool,
 }
 
-#[derive(QueryableByName)]
-struct CountRow {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn attachment(attached: &Attached) -> Attachment<'_> {
-    Attachment {
-        tables: &attached.tables,
-        outside: &attached.outside,
-        tracking_columns: attached.tracking_columns,
-    }
-}
-
 /// Discovers the attached tables.
 pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
-    let names: Vec<AttachedRow> =
-        link.load(Sql::new("select name, definition from main.demo_attached_tables order by name", []))?;
+    let names = attached_rows(link)?;
     let tracking: Option<TrackingRow> =
         link.first(Sql::new("select tracking_columns from main.demo_base", []))?;
     let all = discover(link)?.tables;
@@ -70,7 +47,7 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
 
 /// The statements that make the TEMP objects of a connection.
 pub(crate) fn connection_script(link: &mut Link<'_>) -> Result<String> {
-    Ok(ddl::connection_objects(&attachment(&attached(link)?)))
+    Ok(ddl::connection_objects(&attached(link)?))
 }
 
 /// Opens the files, migrates the sessions file, and takes up the base that is there now: where it is another one
@@ -99,7 +76,7 @@ pub(crate) fn take_up(
             active.base_id == base_id && active.tracking_columns == options.tracking_columns
         });
         if !is_same {
-            store_manifest(&mut link, &manifest)?;
+            verify::store_manifest(&mut link, &manifest)?;
             let epoch = active.map_or(1, |active| active.epoch + 1);
             reconcile::reconcile(&mut link, &attached.tables)?;
             link.execute(Sql::new(
@@ -153,8 +130,7 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
     if !reasons.is_empty() {
         return Err(Error::Attach { reasons });
     }
-    let existing: Vec<AttachedRow> =
-        link.load(Sql::new("select name, definition from main.demo_attached_tables", []))?;
+    let existing = attached_rows(link)?;
     for row in &existing {
         let definition = tables.iter().find(|table| table.name == row.name).map(definition_of);
         if definition.as_deref() == Some(row.definition.as_str()) {
@@ -201,26 +177,4 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
 /// A change table is right for a table exactly while the statements that make it stay the same.
 fn definition_of(table: &TableSpec) -> String {
     blake3::hash(ddl::change_table(table).as_bytes()).to_hex().to_string()
-}
-
-fn change_count(link: &mut Link<'_>, table: &str) -> Result<i64> {
-    let mut count = Sql::default();
-    count.push(&format!("select count(*) as count from main.{}", ddl::quote(&ddl::change_table_name(table))));
-    Ok(link.first::<CountRow>(count)?.map_or(0, |row| row.count))
-}
-
-/// Replaces the manifest.
-pub(crate) fn store_manifest(link: &mut Link<'_>, seals: &[TableSeal]) -> Result<()> {
-    link.batch("delete from main.demo_manifest;")?;
-    for seal in seals {
-        link.execute(Sql::new(
-            "insert into main.demo_manifest (table_name, row_count, fingerprint) values (?, ?, ?)",
-            [
-                seal.table.as_str().into(),
-                i64::try_from(seal.rows).unwrap_or(i64::MAX).into(),
-                seal.fingerprint.as_str().into(),
-            ],
-        ))?;
-    }
-    Ok(())
 }

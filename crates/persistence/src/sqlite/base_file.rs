@@ -14,20 +14,14 @@ use diesel::sql_types::{BigInt, Binary, Double, Text};
 use diesel::sqlite::{Sqlite, SqliteType};
 use diesel::{QueryableByName, SqliteConnection};
 
-use super::ddl::{literal, quote};
 use crate::connection::{Link, Sql};
 use crate::error::{Error, Result};
+use crate::spec::is_bookkeeping;
+use crate::sql_text::{literal, quote};
+use crate::verify::TableSeal;
 
 /// The table in which a base file that the engine loaded carries its id and manifest.
 pub(crate) const SEAL_TABLE: &str = "demo_seal";
-
-/// Count and content of one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableSeal {
-    pub(crate) table: String,
-    pub(crate) rows: u64,
-    pub(crate) fingerprint: String,
-}
 
 #[derive(QueryableByName)]
 struct SealRow {
@@ -137,9 +131,8 @@ pub(crate) fn seal(conn: &mut SqliteConnection, base_id: &str) -> Result<()> {
          and name not like 'sqlite\\_%' escape '\\' order by name",
         [],
     ))?;
-    let is_data =
-        |name: &str| !super::discover::MIGRATION_TABLES.iter().any(|other| name.eq_ignore_ascii_case(other));
-    let tables: Vec<String> = tables.into_iter().map(|row| row.name).filter(|name| is_data(name)).collect();
+    let tables: Vec<String> =
+        tables.into_iter().map(|row| row.name).filter(|name| !is_bookkeeping(name)).collect();
     link.batch(&format!(
         "create table {SEAL_TABLE} (base_id text not null, table_name text not null primary key, \
          row_count integer not null, fingerprint text not null) without rowid;"

@@ -7,9 +7,10 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, QueryableByName, SqliteConnection};
 
-use super::{attach, base_file, ddl};
+use super::{attach, base_file};
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::error::{Error, Result};
+use crate::sql_text::literal;
 use crate::url::file_uri;
 
 /// What every connection needs. `recursive_triggers` also makes REPLACE fire the DELETE trigger of what it
@@ -76,7 +77,7 @@ impl Connector {
         link.batch(&format!(
             "create temp table demo_connection (base_id text not null, epoch integer not null); \
              insert into demo_connection select {}, epoch from main.demo_base;",
-            ddl::literal(&base_id)
+            literal(&base_id)
         ))?;
         let epoch: Option<EpochRow> = link.first(Sql::new("select epoch from temp.demo_connection", []))?;
         let epoch = epoch.map_or(0, |row| row.epoch);

@@ -6,8 +6,10 @@
 
 use std::fmt::Write;
 
+use crate::attach::Attached;
 use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
+use crate::sql_text::{join, literal, quote};
 
 /// Columns that a change table has besides those of its table.
 pub(crate) const CONTROL_COLUMNS: [&str; 3] = ["demo_layer", "demo_kind", "demo_changed_at"];
@@ -21,33 +23,9 @@ const LIVE: &str = "(select layer from temp.demo_binding)";
 /// The time that was given at binding.
 const NOW: &str = "(select now from temp.demo_binding)";
 
-/// A name in quotes.
-pub(crate) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text as an SQL literal.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// The unquoted name of a table's change table.
 pub(crate) fn change_table_name(table: &str) -> String {
     format!("{CHANGE_TABLE_PREFIX}{table}")
-}
-
-fn join(parts: impl IntoIterator<Item = String>, separator: &str) -> String {
-    parts.into_iter().collect::<Vec<_>>().join(separator)
-}
-
-/// What is put under sessions, as the generated SQL needs it.
-pub(crate) struct Attachment<'a> {
-    /// The attached tables.
-    pub(crate) tables: &'a [TableSpec],
-    /// Tables of the base that stay outside; their references to attached tables still hold.
-    pub(crate) outside: &'a [TableSpec],
-    /// Whether views end with the tracking columns.
-    pub(crate) tracking_columns: bool,
 }
 
 /// Statements that make a change table in the sessions file, with its indexes and counting triggers.
@@ -196,8 +174,8 @@ pub(crate) fn snapshot(spec: &TableSpec, alias: &str) -> String {
 }
 
 /// Statements that make the TEMP objects of a connection.
-pub(crate) fn connection_objects(attachment: &Attachment<'_>) -> String {
-    let widths = attachment.tables.iter().flat_map(|table| &table.foreign_keys).map(|key| key.columns.len());
+pub(crate) fn connection_objects(attached: &Attached) -> String {
+    let widths = attached.tables.iter().flat_map(|table| &table.foreign_keys).map(|key| key.columns.len());
     let width = widths.max().unwrap_or(1);
     let keys = join((1..=width).map(|at| format!("k{at}")), ", ");
     // A row in demo_pending is a foreign key that is broken for now. Its own foreign key can never be satisfied,
@@ -211,11 +189,11 @@ pub(crate) fn connection_objects(attachment: &Attachment<'_>) -> String {
          create temp table demo_pending_deferred (fk integer not null, {keys}, \
          never integer not null default 1 references demo_never (id) deferrable initially deferred);\n"
     );
-    for spec in attachment.tables {
-        sql.push_str(&view(spec, attachment.tracking_columns));
+    for spec in &attached.tables {
+        sql.push_str(&view(spec, attached.tracking_columns));
     }
-    for spec in attachment.tables {
-        let triggers = Triggers { attachment, spec, change: quote(&change_table_name(&spec.name)) };
+    for spec in &attached.tables {
+        let triggers = Triggers { attached, spec, change: quote(&change_table_name(&spec.name)) };
         sql.push_str(&triggers.insert());
         sql.push_str(&triggers.update_same_key());
         sql.push_str(&triggers.update_key());
@@ -271,7 +249,7 @@ fn default_expression(text: &str) -> String {
 
 /// Generates the INSTEAD OF triggers of one view.
 struct Triggers<'a> {
-    attachment: &'a Attachment<'a>,
+    attached: &'a Attached,
     spec: &'a TableSpec,
     /// The change table's name in quotes.
     change: String,
@@ -307,7 +285,7 @@ impl<'a> Triggers<'a> {
     }
 
     fn is_attached(&self, table: &str) -> Option<&'a TableSpec> {
-        self.attachment.tables.iter().find(|spec| spec.name.eq_ignore_ascii_case(table))
+        self.attached.tables.iter().find(|spec| spec.name.eq_ignore_ascii_case(table))
     }
 
     /// Whether the session sees a row of `spec` for which `condition` holds.
@@ -330,9 +308,9 @@ impl<'a> Triggers<'a> {
 
     /// Foreign keys of the table at hand, each with its number over all attached tables and its parent.
     fn outgoing(&self) -> impl Iterator<Item = (usize, &'a ForeignKeySpec, &'a TableSpec)> {
-        let before = self.attachment.tables.iter().take_while(|table| table.name != self.spec.name);
+        let before = self.attached.tables.iter().take_while(|table| table.name != self.spec.name);
         let first: usize = before.map(|table| table.foreign_keys.len()).sum();
-        let all = self.attachment.tables.iter().chain(self.attachment.outside);
+        let all = self.attached.tables.iter().chain(&self.attached.outside);
         self.spec.foreign_keys.iter().enumerate().filter_map(move |(at, key)| {
             let parent = all.clone().find(|table| table.name.eq_ignore_ascii_case(&key.parent))?;
             Some((first + at, key, parent))
@@ -343,8 +321,8 @@ impl<'a> Triggers<'a> {
     fn incoming(&self) -> Vec<Incoming<'a>> {
         let mut id = 0;
         let mut incoming = Vec::new();
-        let attached = self.attachment.tables.iter().map(|table| (table, true));
-        let outside = self.attachment.outside.iter().map(|table| (table, false));
+        let attached = self.attached.tables.iter().map(|table| (table, true));
+        let outside = self.attached.outside.iter().map(|table| (table, false));
         for (child, attached) in attached.chain(outside) {
             for key in &child.foreign_keys {
                 if key.parent.eq_ignore_ascii_case(&self.spec.name) {

@@ -7,35 +7,9 @@ use super::parse;
 use crate::connection::{Link, Sql};
 use crate::error::Result;
 use crate::spec::{
-    Action, CheckSpec, ColumnSpec, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm, TableSpec,
+    Action, CheckSpec, ColumnSpec, Discovery, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm,
+    TableSpec, is_bookkeeping,
 };
-
-/// Tables in which migration tools keep their books: never part of the data.
-pub(crate) const MIGRATION_TABLES: [&str; 14] = [
-    "__diesel_schema_migrations",
-    "_sqlx_migrations",
-    "_prisma_migrations",
-    "schema_migrations",
-    "ar_internal_metadata",
-    "alembic_version",
-    "django_migrations",
-    "flyway_schema_history",
-    "refinery_schema_history",
-    "knex_migrations",
-    "knex_migrations_lock",
-    "SequelizeMeta",
-    "goose_db_version",
-    "seaql_migrations",
-];
-
-/// The tables of the base, and what stands in the way of some of them.
-#[derive(Debug, Default)]
-pub(crate) struct Discovery {
-    /// Tables that can be attached, by name.
-    pub(crate) tables: Vec<TableSpec>,
-    /// Tables that cannot, each with its reason.
-    pub(crate) refused: Vec<(String, String)>,
-}
 
 #[derive(QueryableByName)]
 struct TableRow {
@@ -115,10 +89,7 @@ fn table_rows(link: &mut Link<'_>) -> Result<Vec<TableRow>> {
          where l.schema = 'base' and l.type = 'table' and l.name not like 'sqlite\\_%' escape '\\' order by l.name",
         [],
     ))?;
-    let is_data = |row: &TableRow| {
-        let is_bookkeeping = MIGRATION_TABLES.iter().any(|name| row.name.eq_ignore_ascii_case(name));
-        !is_bookkeeping && row.name != super::base_file::SEAL_TABLE
-    };
+    let is_data = |row: &TableRow| !is_bookkeeping(&row.name) && row.name != super::base_file::SEAL_TABLE;
     Ok(rows.into_iter().filter(is_data).collect())
 }
 
