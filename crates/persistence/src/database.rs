@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached};
-use crate::binding::{self, Mode, bound, in_transaction};
+use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::reset::reset;
@@ -353,19 +353,52 @@ impl Database {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Runs `work` on a connection of the pool. A connection that was opened over a base that has been replaced
-    /// is opened again, once.
+    fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
+        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
+        Ok(pool.get()?)
+    }
+
+    /// Runs `work`, which uses the engine's own tables alone, on a connection of the pool.
     fn with_connection<T, E: From<Error>>(
         &self,
         mode: Mode,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
-        let mut conn = pool.get().map_err(Error::from)?;
+        work(&mut *self.connection(mode)?)
+    }
+
+    /// Runs `work`, which looks at the base, on a connection of the pool. One that was opened over a base that has
+    /// been replaced since is opened again.
+    fn over_base<T, E: From<Error>>(
+        &self,
+        mode: Mode,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut conn = self.connection(mode)?;
         if !binding::is_current(&mut conn.link())? {
             *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
         }
         work(&mut conn)
+    }
+
+    /// Runs `work` in one transaction bound to `session`. Binding finds out by itself whether the base has been
+    /// replaced since the connection was opened.
+    fn bound<T, E: From<Error>>(
+        &self,
+        session: SessionId,
+        mode: Mode,
+        now: Option<DateTime<Utc>>,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut conn = self.connection(mode)?;
+        match begin_bound(&mut *conn, session, mode, now) {
+            Err(Error::BaseReplaced) => {
+                *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+                begin_bound(&mut *conn, session, mode, now)?;
+            }
+            begun => begun?,
+        }
+        finish_bound(&mut *conn, work)
     }
 
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
@@ -388,9 +421,14 @@ impl Database {
         Ok((epoch, attached))
     }
 
-    /// A writing transaction that is not bound to a session.
+    /// A transaction that writes the engine's own tables, not bound to a session.
     fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
         self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
+    }
+
+    /// A writing transaction that looks at the base, not bound to a session.
+    fn transaction_over_base<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        self.over_base(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
     }
 
     /// The user's session; made now, with `new_id`, where there is none. Records activity at most once a minute.
@@ -407,8 +445,11 @@ impl Database {
             }
         };
         if session::session_touch_is_due(&found, now) {
-            self.transaction(|conn| session::session_touch(&mut conn.link(), found.id, now))?;
-            found.last_activity_at = now;
+            // A cleanup may have removed the session since it was found.
+            found = self.transaction(|conn| {
+                session::session_touch(&mut conn.link(), found.id, now)?;
+                session::session_get_or_create(&mut conn.link(), user, new_id, now)
+            })?;
         }
         Ok(found)
     }
@@ -437,7 +478,7 @@ impl Database {
         &self,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
+        self.over_base(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
     }
 
     /// Runs `work` in one read-only transaction that sees the world of `session`.
@@ -449,7 +490,7 @@ impl Database {
         session: SessionId,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Read, |conn| bound(conn, session, Mode::Read, None, work))
+        self.bound(session, Mode::Read, None, work)
     }
 
     /// Runs `work` in one transaction that sees and writes the world of `session`. Committed if `work` returns
@@ -464,7 +505,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Write, |conn| bound(conn, session, Mode::Write, Some(now), work))
+        self.bound(session, Mode::Write, Some(now), work)
     }
 
     /// Changes in the live layer of `session`.
@@ -509,7 +550,7 @@ impl Database {
     ) -> Result<UndoReport> {
         let retention = self.inner.options.retention;
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
-        self.transaction(|conn| {
+        self.transaction_over_base(|conn| {
             let (epoch, attached) = self.attached(conn)?;
             undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
         })
@@ -530,7 +571,7 @@ impl Database {
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
         let retention = self.inner.options.retention;
-        self.transaction(|conn| {
+        self.transaction_over_base(|conn| {
             let (epoch, attached) = self.attached(conn)?;
             let request = RecordsReset { session, records, new_id, epoch, now };
             let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
@@ -549,7 +590,7 @@ impl Database {
         after: Option<&ChangePosition>,
         limit: u32,
     ) -> Result<Vec<Change>> {
-        self.with_connection(Mode::Read, |conn| {
+        self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| {
                 let (_, attached) = self.attached(conn)?;
                 let layer = session::session_live_layer(&mut conn.link(), session)?;
@@ -584,7 +625,7 @@ impl Database {
     /// # Errors
     /// [`Error::NotSealed`], or those of the database.
     pub fn verify(&self) -> Result<Verification> {
-        self.with_connection(Mode::Read, |conn| {
+        self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| verify::verify(&mut conn.link()))
         })
     }
@@ -607,7 +648,7 @@ impl Database {
         new_id: &mut dyn FnMut() -> ArchiveId,
     ) -> Result<CleanupReport> {
         let retention = self.inner.options.retention;
-        self.with_connection(Mode::Write, |conn| {
+        self.over_base(Mode::Write, |conn| {
             let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
             cleanup::cleanup(conn, &attached.tables, retention, now, new_id)
         })
