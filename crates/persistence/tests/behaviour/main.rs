@@ -16,6 +16,7 @@ mod fixture;
 mod histories;
 mod isolation;
 mod plans;
+mod postgres_roles;
 mod random;
 mod reset_undo;
 mod sessions;
