@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+mod concurrency;
 mod constraints;
 mod fixture;
 mod histories;
