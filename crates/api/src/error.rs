@@ -249,7 +249,8 @@ impl Problem {
             }
             EngineError::NotSealed { .. }
             | EngineError::OlderSchema { .. }
-            | EngineError::NewerSchema { .. } => Self::not_ready(error),
+            | EngineError::NewerSchema { .. }
+            | EngineError::Login { .. } => Self::not_ready(error),
             EngineError::InvalidUrl { .. }
             | EngineError::File { .. }
             | EngineError::Attach { .. }

@@ -9,7 +9,8 @@ use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedDat
 use demo_reset_compliance::{self as compliance, Organization};
 use demo_reset_domain::UserKey;
 use demo_reset_persistence::{
-    AttachOptions, BaseState, Database, DatabaseUrl, OpenOptions, base_state, load_base,
+    AnyConnection, AttachOptions, BaseState, Database, DatabaseUrl, OpenOptions, base_state, load_base,
+    load_first_base,
 };
 use uuid::Uuid;
 
@@ -98,8 +99,8 @@ pub(crate) fn is_seeded(url: &DatabaseUrl) -> Result<bool> {
 /// Brings the database up to this version; a missing one is made, empty.
 pub(crate) fn migrate(url: &DatabaseUrl) -> Result<()> {
     if !is_seeded(url)? && base_state(url)? == BaseState::Missing {
-        load_base(url, edge::new_base_id(), edge::now(), |conn| Ok::<_, LoadError>(dataset::migrate(conn)?))
-            .map_err(LoadError::cause)?;
+        let build = |conn: &mut AnyConnection| Ok::<_, LoadError>(dataset::migrate(conn)?);
+        load_first_base(url, edge::new_base_id(), edge::now(), build).map_err(LoadError::cause)?;
     }
     attach(url)?;
     Ok(())
@@ -124,18 +125,27 @@ impl LoadError {
     }
 }
 
-/// Loads the demo dataset as a new base, all or nothing, and seals it.
-pub(crate) fn load(url: &DatabaseUrl, options: DatasetOptions) -> Result<()> {
+/// Loads the demo dataset as a new base, all or nothing, and seals it. Base data that is there by now stays unless
+/// `replace` says otherwise; whether the dataset was loaded.
+pub(crate) fn load(url: &DatabaseUrl, options: DatasetOptions, replace: bool) -> Result<bool> {
     let mut progress = Progress::start();
     let mut rows = 0;
-    load_base(url, edge::new_base_id(), edge::now(), |conn| {
+    let build = |conn: &mut AnyConnection| {
         dataset::migrate(conn)?;
         rows = dataset::load(conn, options, &mut |done| progress.set(done.rows, done.expected))?.rows();
         Ok::<_, LoadError>(())
-    })
-    .map_err(LoadError::cause)?;
-    progress.finish(rows);
-    Ok(())
+    };
+    let (id, now) = (edge::new_base_id(), edge::now());
+    let loaded = if replace {
+        load_base(url, id, now, build).map(|()| true)
+    } else {
+        load_first_base(url, id, now, build)
+    };
+    let loaded = loaded.map_err(LoadError::cause)?;
+    if loaded {
+        progress.finish(rows);
+    }
+    Ok(loaded)
 }
 
 /// Reads the authored inputs of the dataset and checks them.

@@ -159,9 +159,10 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
         EngineError::File { .. } | EngineError::Unavailable(_) | EngineError::BaseReplaced => {
             (Exit::Unavailable, None)
         }
-        EngineError::NewerSchema { .. } | EngineError::OlderSchema { .. } | EngineError::Attach { .. } => {
-            (Exit::NotReady, None)
-        }
+        EngineError::NewerSchema { .. }
+        | EngineError::OlderSchema { .. }
+        | EngineError::Login { .. }
+        | EngineError::Attach { .. } => (Exit::NotReady, None),
         EngineError::NotSealed { .. } => {
             (Exit::NotReady, Some("load the demo dataset with `demo-reset seed`"))
         }
@@ -173,9 +174,10 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
         EngineError::UndoConflict(_) => {
             (Exit::UndoConflict, Some("choose with --on-conflict keep-current or restore-archived"))
         }
-        EngineError::NotBoundForWriting | EngineError::Constraint { .. } | EngineError::Database(_) => {
-            (Exit::Failed, None)
-        }
+        EngineError::NotBoundForWriting
+        | EngineError::IdempotencyKeyReused
+        | EngineError::Constraint { .. }
+        | EngineError::Database(_) => (Exit::Failed, None),
     }
 }
 

@@ -212,7 +212,8 @@ pub struct OpenOptions {
     pub retention: Retention,
     /// Connections that read at the same time.
     pub readers: u32,
-    /// How long a caller waits for a connection before [`Error::Unavailable`].
+    /// How long a caller waits for a connection, or for whoever else works in the same session, before
+    /// [`Error::Unavailable`].
     pub connection_timeout: Duration,
 }
 
@@ -262,9 +263,34 @@ pub fn load_base<E: From<Error>>(
     now: DateTime<Utc>,
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
+    load(url, new_id, now, false, build).map(|_| ())
+}
+
+/// [`load_base`], unless there is a base with rows already, even one that somebody else has loaded since the caller
+/// looked. Whether the base was built.
+///
+/// # Errors
+/// As [`load_base`].
+pub fn load_first_base<E: From<Error>>(
+    url: &DatabaseUrl,
+    new_id: uuid::Uuid,
+    now: DateTime<Utc>,
+    build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
+) -> std::result::Result<bool, E> {
+    load(url, new_id, now, true, build)
+}
+
+fn load<E: From<Error>>(
+    url: &DatabaseUrl,
+    new_id: uuid::Uuid,
+    now: DateTime<Utc>,
+    only_first: bool,
+    build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
+) -> std::result::Result<bool, E> {
+    let id = new_id.to_string();
     match url {
-        DatabaseUrl::Sqlite(path) => sqlite::load::load(path, &new_id.to_string(), build),
-        DatabaseUrl::Postgres(url) => postgres::base::load(url, &new_id.to_string(), now, build),
+        DatabaseUrl::Sqlite(path) => sqlite::load::load(path, &id, only_first, build),
+        DatabaseUrl::Postgres(url) => postgres::base::load(url, &id, now, only_first, build),
     }
 }
 
@@ -338,7 +364,13 @@ impl Database {
             }
             DatabaseUrl::Postgres(text) => {
                 let attached = postgres::base::take_up(text, &options.attach)?;
-                (Connector::Postgres(postgres::connect::Connector::new(text.clone())), attached)
+                (
+                    Connector::Postgres(postgres::connect::Connector::new(
+                        text.clone(),
+                        options.connection_timeout,
+                    )),
+                    attached,
+                )
             }
         };
         let pool = |size: u32| {

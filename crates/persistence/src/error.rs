@@ -31,10 +31,21 @@ pub enum Error {
         migration: String,
     },
     /// The database is older than the program and must be migrated first.
-    #[error("the database is behind: run `demo-reset migrate` (pending: {})", pending.join(", "))]
+    #[error(
+        "the database is behind: run `demo-reset migrate`, on PostgreSQL as its owner (pending: {})",
+        pending.join(", ")
+    )]
     OlderSchema {
         /// The migrations to run.
         pending: Vec<String>,
+    },
+    /// The login that the URL names may not do what is asked.
+    #[error("the login {login} {reason}")]
+    Login {
+        /// Its name.
+        login: String,
+        /// What it may not do, and who may.
+        reason: String,
     },
     /// There is no base data yet, or its load was not finished and sealed.
     #[error("the base is not sealed: {reason}")]
@@ -104,9 +115,27 @@ pub(crate) const TRIGGER_ERROR: &str = "demo-reset: ";
 /// How change tables are named: this and the table's own name.
 pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 
+/// How the databases say that somebody else is in the way and that trying again can help. (PostgreSQL's are its
+/// English messages: Diesel does not tell error codes.)
+const BUSY: [&str; 3] =
+    ["database is locked", "canceling statement due to lock timeout", "deadlock detected"];
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
-        let DieselError::DatabaseError(kind, info) = &error else { return Self::Database(error) };
+        let (kind, info) = match &error {
+            DieselError::DatabaseError(kind, info) => (kind, info),
+            DieselError::RollbackErrorOnCommit { commit_error, .. } => {
+                return match &**commit_error {
+                    DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
+                        Self::Unavailable(info.message().to_owned())
+                    }
+                    _ => Self::Database(error),
+                };
+            }
+            // A connection that was lost on the way: the pool replaces it.
+            DieselError::BrokenTransactionManager => return Self::Unavailable(error.to_string()),
+            _ => return Self::Database(error),
+        };
         let message = with_the_tables_own_names(info.message());
         let constraint = |kind| Self::Constraint { kind, message: message.clone() };
         match kind {
@@ -119,7 +148,8 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::ReadOnlyTransaction => Self::NotBoundForWriting,
             _ => match message.split_once(TRIGGER_ERROR) {
                 Some((_, reason)) => from_trigger(reason).unwrap_or(Self::Database(error)),
-                None if message.contains("database is locked") => Self::Unavailable(message),
+                None if *kind == DatabaseErrorKind::SerializationFailure => Self::Unavailable(message),
+                None if BUSY.iter().any(|words| message.contains(words)) => Self::Unavailable(message),
                 None => Self::Database(error),
             },
         }

@@ -31,7 +31,7 @@ pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
 pub use database::{
     ArchivedChange, BaseState, Change, ChangePosition, CleanupReport, Database, OpenOptions, RecordKey,
     RecordPosition, ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification,
-    base_state, load_base, next_number,
+    base_state, load_base, load_first_base, next_number,
 };
 pub use error::{ConstraintKind, Error, Result};
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};

@@ -57,13 +57,19 @@ fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(authority_end);
-    match authority.rsplit_once('@') {
+    let authority = match authority.rsplit_once('@') {
         Some((credentials, host)) => {
             let user = credentials.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{host}{tail}")
+            format!("{user}@{host}")
         }
-        None => url.to_owned(),
-    }
+        None => authority.to_owned(),
+    };
+    let Some((path, query)) = tail.split_once('?') else { return format!("{scheme}://{authority}{tail}") };
+    // libpq takes passwords as parameters too.
+    let is_shown = |pair: &&str| !pair.split('=').next().unwrap_or_default().ends_with("password");
+    let query: Vec<&str> = query.split('&').filter(is_shown).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{scheme}://{authority}{path}{mark}{}", query.join("&"))
 }
 
 /// The sessions file of a base file: `demo.db` has `demo.sessions.db` beside it.
@@ -112,6 +118,12 @@ mod tests {
             "postgres://ann@db:5432/demo?x=y ".repeat(2).trim()
         );
         assert_eq!(shown("postgres://db/demo"), "postgres://db/demo postgres://db/demo");
+        for (url, expected) in [
+            ("postgres://db/demo?password=s3cret", "postgres://db/demo"),
+            ("postgres:///demo?user=ann&sslpassword=s3cret&host=db", "postgres:///demo?user=ann&host=db"),
+        ] {
+            assert_eq!(shown(url), format!("{expected} {expected}"));
+        }
     }
 
     #[test]

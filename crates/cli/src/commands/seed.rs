@@ -26,7 +26,10 @@ pub(super) fn run(arguments: &Seed) -> Result<()> {
         )?;
     }
     let as_of = arguments.as_of.unwrap_or_else(|| edge::now().date_naive());
-    backend::load(url, DatasetOptions { scale: arguments.scale, ..DatasetOptions::new(as_of) })?;
+    let options = DatasetOptions { scale: arguments.scale, ..DatasetOptions::new(as_of) };
+    if !backend::load(url, options, arguments.replace)? {
+        return Err(Refusal::AlreadySeeded(url.to_string()).into());
+    }
     credentials::ensure(&backend::open(url)?)
 }
 

@@ -10,7 +10,8 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
     let listener = demo_reset_api::bind(&arguments.bind)?;
     let url = &arguments.database.url;
     if !backend::is_seeded(url)? {
-        backend::load(url, DatasetOptions::new(edge::now().date_naive()))?;
+        // Another server that started at the same moment may do it: then this one waits, and finds it done.
+        backend::load(url, DatasetOptions::new(edge::now().date_naive()), false)?;
     }
     let database = backend::open(url)?;
     credentials::ensure(&database)?;

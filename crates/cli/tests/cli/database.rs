@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::harness::{Answer, Demo};
+use crate::harness::{Answer, Backend, Demo, on_each_database};
 
 /// Every command that needs base data.
 const NEED_BASE: &[&[&str]] = &[
@@ -17,25 +17,25 @@ const NEED_BASE: &[&[&str]] = &[
     &["undo", "ann@acme.example"],
 ];
 
-#[test]
-fn commands_say_that_there_is_no_base_data_yet() {
-    let demo = Demo::new();
+on_each_database! { fn commands_say_that_there_is_no_base_data_yet(backend) {
+    let demo = Demo::new_on(backend);
     for arguments in NEED_BASE {
         demo.run(arguments).fails(10, &["holds no base data yet", "demo-reset seed"]);
     }
     assert!(demo.files().is_empty(), "a mistyped path makes no file");
-}
+}}
 
-#[test]
-fn migrate_makes_an_empty_database_that_is_not_yet_seeded() {
-    let demo = Demo::new();
+on_each_database! { fn migrate_makes_an_empty_database_that_is_not_yet_seeded(backend) {
+    let demo = Demo::new_on(backend);
     demo.run(&["migrate"]).succeeds();
     demo.run(&["migrate"]).succeeds();
-    assert!(demo.base().exists() && demo.path("demo.sessions.db").exists());
+    if backend == Backend::Sqlite {
+        assert!(demo.base().exists() && demo.path("demo.sessions.db").exists());
+    }
     for arguments in NEED_BASE {
         demo.run(arguments).fails(10, &["holds no base data yet"]);
     }
-}
+}}
 
 #[test]
 fn a_folder_that_does_not_exist_is_not_made() {
@@ -72,10 +72,9 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
     assert_eq!(demo.files(), before);
 }
 
-#[test]
-fn a_database_without_a_seal_is_refused_and_left_alone() {
-    let demo = Demo::new();
-    demo.execute("demo.db", "create table cases (id text primary key); insert into cases values ('mine')");
+on_each_database! { fn a_database_without_a_seal_is_refused_and_left_alone(backend) {
+    let demo = Demo::new_on(backend);
+    demo.execute_in_base("create table cases (id text primary key); insert into cases values ('mine')");
     let before = demo.files();
     let more: &[&[&str]] =
         &[&["migrate"], &["seed"], &["seed", "--replace", "--yes"], &["serve", "--bind", "127.0.0.1:0"]];
@@ -84,46 +83,53 @@ fn a_database_without_a_seal_is_refused_and_left_alone() {
         demo.run(arguments).fails(10, &said);
     }
     assert_eq!(demo.files(), before);
-}
+    demo.execute_in_base("update cases set id = 'still mine'");
+}}
 
-#[test]
-fn a_database_of_a_newer_version_is_refused() {
-    let demo = Demo::new();
+on_each_database! { fn a_database_of_a_newer_version_is_refused(backend) {
+    let demo = Demo::new_on(backend);
     demo.run(&["migrate"]).succeeds();
     let newer = "insert into __diesel_schema_migrations (version) values ('20991231000000')";
-    demo.execute("demo.sessions.db", newer);
+    match backend {
+        Backend::Sqlite => demo.execute("demo.sessions.db", newer),
+        Backend::Postgres => demo.execute_in_base(&format!("set search_path = demo; {newer}")),
+    }
     demo.run(&["migrate"]).fails(10, &["20991231000000", "use a newer version"]);
-}
+}}
 
-#[test]
-fn a_seed_that_is_killed_leaves_nothing_and_the_next_one_works() {
-    let demo = Demo::new();
+on_each_database! { fn a_seed_that_is_killed_leaves_nothing_and_the_next_one_works(backend) {
+    let demo = Demo::new_on(backend);
     let mut seed = demo.command(&["seed"]).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let mut said = String::new();
     BufReader::new(seed.stderr.take().expect("stderr")).read_line(&mut said).expect("a line");
     assert!(said.starts_with("loading: "), "{said}");
     seed.kill().expect("killed");
     seed.wait().expect("ended");
-    assert!(!demo.base().exists(), "no half of a base");
+    if backend == Backend::Sqlite {
+        assert!(!demo.base().exists(), "no half of a base");
+    }
     demo.run(&["stats"]).fails(10, &["holds no base data yet"]);
     demo.run(&["seed"]).succeeds();
     demo.run(&["verify"]).succeeds();
     assert!(!demo.path("demo.db.loading").exists());
-}
+}}
 
-#[test]
-fn seeding_twice_needs_replace_and_yes() {
-    let demo = Demo::seeded();
-    let before = fs::read(demo.base()).expect("read");
+on_each_database! { fn seeding_twice_needs_replace_and_yes(backend) {
+    let demo = Demo::seeded_on(backend);
+    let base = || match backend {
+        Backend::Sqlite => fs::read(demo.base()).expect("read"),
+        Backend::Postgres => demo.value("select base_id || epoch from demo.demo_base").into_bytes(),
+    };
+    let before = base();
     demo.run(&["seed"]).fails(10, &["already holds base data", "--replace"]);
     let refused = demo.run(&["seed", "--replace"]);
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("0 sessions with 0 changes"), "{refused:?}");
     assert!(refused.stderr.contains("nothing was changed"), "{refused:?}");
-    assert!(fs::read(demo.base()).expect("read") == before);
+    assert!(base() == before);
     demo.run(&["seed", "--replace", "--yes"]).succeeds();
     demo.run(&["verify"]).succeeds();
-}
+}}
 
 #[test]
 fn the_seed_data_can_be_checked_without_a_database() {
@@ -132,51 +138,57 @@ fn the_seed_data_can_be_checked_without_a_database() {
     assert!(demo.files().is_empty());
 }
 
-#[test]
-fn a_made_up_password_is_said_once() {
-    let demo = Demo::new();
+on_each_database! { fn a_made_up_password_is_said_once(backend) {
+    let demo = Demo::new_on(backend);
     let first = demo.run(&["seed"]);
     assert_eq!(first.code, 0, "{first:?}");
     assert!(first.stderr.contains("the demo users' password is "), "{first:?}");
     let again = demo.run(&["seed", "--replace", "--yes"]);
     assert!(!again.stderr.contains("password"), "{again:?}");
-}
+}}
 
-#[test]
-fn an_empty_password_is_refused() {
-    let demo = Demo::seeded();
+on_each_database! { fn an_empty_password_is_refused(backend) {
+    let demo = Demo::seeded_on(backend);
     let mut serve = demo.command(&["serve", "--bind", "127.0.0.1:0"]);
     Answer::of(serve.env("DEMO_USER_PASSWORD", "")).fails(1, &["DEMO_USER_PASSWORD is empty"]);
-}
+}}
 
-#[test]
-fn a_changed_value_in_the_base_is_noticed() {
-    let demo = Demo::seeded();
-    // A file of its own: the seeded one is shared with other tests.
-    fs::copy(demo.base(), demo.path("copy")).expect("copied");
-    fs::rename(demo.path("copy"), demo.base()).expect("replaced");
+on_each_database! { fn a_changed_value_in_the_base_is_noticed(backend) {
+    let demo = Demo::seeded_on(backend);
+    if backend == Backend::Sqlite {
+        // A file of its own: the seeded one is shared with other tests.
+        fs::copy(demo.base(), demo.path("copy")).expect("copied");
+        fs::rename(demo.path("copy"), demo.base()).expect("replaced");
+    }
     assert!(demo.run(&["verify"]).succeeds().lines().all(|line| line.ends_with("intact")));
-    let past_the_guard = "drop trigger demo_guard_update_cases; \
-        update cases set severity = case severity when 'LOW' then 'HIGH' else 'LOW' end \
-        where id = (select min(id) from cases)";
-    demo.execute("demo.db", past_the_guard);
+    let past_the_guard = match backend {
+        Backend::Sqlite => "drop trigger demo_guard_update_cases;",
+        Backend::Postgres => "alter table cases disable trigger user;",
+    };
+    demo.execute_in_base(&format!(
+        "{past_the_guard} update cases set severity = case severity when 'LOW' then 'HIGH' else 'LOW' end \
+         where id = (select id from cases order by id limit 1)"
+    ));
     let answer = demo.run(&["verify"]);
     assert_eq!(answer.code, 8, "{answer:?}");
     assert!(answer.stderr.contains("not as it was sealed: cases;"), "{answer:?}");
     assert!(answer.stdout.contains("CHANGED: values differ"), "{answer:?}");
     let json = demo.run(&["verify", "--json"]);
     assert!(json.stdout.contains("\"baseDataIntact\": false"), "{json:?}");
-}
+}}
 
-#[test]
-fn another_program_cannot_write_the_base() {
-    let demo = Demo::seeded();
-    let shell = Command::new("sqlite3").arg(demo.base()).arg("update cases set severity = 'LOW'").output();
+on_each_database! { fn another_program_cannot_write_the_base(backend) {
+    let demo = Demo::seeded_on(backend);
+    let write = "update cases set severity = 'LOW'";
+    let shell = match backend {
+        Backend::Sqlite => Command::new("sqlite3").arg(demo.base()).arg(write).output(),
+        Backend::Postgres => Command::new("psql").args(["-v", "ON_ERROR_STOP=1", "-c", write]).arg(demo.url()).output(),
+    };
     let Ok(output) = shell else {
-        assert!(std::env::var_os("CI").is_none(), "in CI sqlite3 must be installed");
+        assert!(std::env::var_os("CI").is_none(), "in CI sqlite3 and psql must be installed");
         return;
     };
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("base data is sealed"), "{output:?}");
     demo.run(&["verify"]).succeeds();
-}
+}}

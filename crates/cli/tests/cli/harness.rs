@@ -1,12 +1,16 @@
 //! Runs the binary and looks at what it answers.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
+use diesel::PgConnection;
 use diesel::connection::{Connection, SimpleConnection};
 use diesel::sqlite::SqliteConnection;
 use serde_json::Value;
@@ -18,9 +22,61 @@ pub(crate) const PASSWORD: &str = "correct horse";
 /// Where tests keep their files: one file system, so that seeded bases can be linked.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a PostgreSQL for tests listens, with a login that may create databases and roles. `cargo xtask test`
+/// starts one and sets this.
+const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+impl Backend {
+    /// Whether tests can run on it here. In CI they must.
+    pub(crate) fn is_there(self) -> bool {
+        if self == Self::Sqlite || std::env::var_os(POSTGRES_VARIABLE).is_some() {
+            return true;
+        }
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{POSTGRES_VARIABLE} is not set: `cargo xtask test` sets it"
+        );
+        eprintln!("skipped on PostgreSQL: {POSTGRES_VARIABLE} is not set; run `cargo xtask test`");
+        false
+    }
+}
+
+/// Makes one test for each database.
+macro_rules! on_each_database {
+    (fn $name:ident($backend:ident) $body:block) => {
+        mod $name {
+            use super::*;
+
+            fn run($backend: $crate::harness::Backend) $body
+
+            #[test]
+            fn sqlite() {
+                run($crate::harness::Backend::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                if $crate::harness::Backend::Postgres.is_there() {
+                    run($crate::harness::Backend::Postgres);
+                }
+            }
+        }
+    };
+}
+pub(crate) use on_each_database;
+
 /// A folder of its own with a database to be.
 pub(crate) struct Demo {
     folder: TempDir,
+    /// The name of the database on the test server.
+    postgres: Option<String>,
 }
 
 /// What a command answered.
@@ -34,7 +90,55 @@ pub(crate) struct Answer {
 impl Demo {
     /// Nothing there yet.
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new_in(SCRATCH).expect("a temporary folder") }
+        Self { folder: TempDir::new_in(SCRATCH).expect("a temporary folder"), postgres: None }
+    }
+
+    fn on_postgres(name: String) -> Self {
+        let mut demo = Self::new();
+        demo.postgres = Some(name);
+        demo
+    }
+
+    /// Nothing there yet, on either database.
+    pub(crate) fn new_on(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::new(),
+            Backend::Postgres => {
+                let name = unique_name();
+                on_server(&format!("create database {name}"));
+                Self::on_postgres(name)
+            }
+        }
+    }
+
+    /// A seeded database of its own, on either database.
+    pub(crate) fn seeded_on(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::seeded(),
+            Backend::Postgres => {
+                let name = unique_name();
+                on_server(&format!(
+                    "create database {name} template {} strategy file_copy",
+                    postgres_template()
+                ));
+                Self::on_postgres(name)
+            }
+        }
+    }
+
+    /// The database's URL, as whoever owns it.
+    pub(crate) fn url(&self) -> String {
+        match &self.postgres {
+            Some(name) => server_url(name),
+            None => format!("sqlite://{}", self.base().display()),
+        }
+    }
+
+    /// The database's URL for another login of the test server.
+    pub(crate) fn url_as(&self, login: &str) -> String {
+        let url = self.url();
+        let mark = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{mark}user={login}&password=secret")
     }
 
     /// A seeded database of its own. Seeding takes seconds, so it happens once per build of the binary; the base
@@ -54,9 +158,39 @@ impl Demo {
         conn.batch_execute(sql).expect("the statements run");
     }
 
+    /// Runs statements in the base, past the engine, as whoever owns it.
+    pub(crate) fn execute_in_base(&self, sql: &str) {
+        match &self.postgres {
+            Some(name) => {
+                let mut conn = PgConnection::establish(&server_url(name)).expect("connected");
+                conn.batch_execute(sql).expect("the statements run");
+            }
+            None => self.execute("demo.db", sql),
+        }
+    }
+
+    /// A value that PostgreSQL's owner reads past the engine.
+    pub(crate) fn value(&self, sql: &str) -> String {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            value: String,
+        }
+        let name = self.postgres.as_ref().expect("a database on PostgreSQL");
+        let mut conn = PgConnection::establish(&server_url(name)).expect("connected");
+        let query = diesel::sql_query(format!("select ({sql})::text as value"));
+        diesel::RunQueryDsl::get_result::<Row>(query, &mut conn).expect("a row").value
+    }
+
     /// A server on this database.
     pub(crate) fn serve(&self) -> Server {
-        Server::start(self.command(&["serve", "--bind", "127.0.0.1:0"]).env("DEMO_USER_PASSWORD", PASSWORD))
+        self.serve_at(&self.url())
+    }
+
+    /// A server on a database of this URL.
+    pub(crate) fn serve_at(&self, url: &str) -> Server {
+        let mut command = self.command(&["serve", "--bind", "127.0.0.1:0"]);
+        Server::start(command.env("DATABASE_URL", url).env("DEMO_USER_PASSWORD", PASSWORD))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -74,7 +208,7 @@ impl Demo {
         command
             .args(arguments)
             .current_dir(self.folder.path())
-            .env("DATABASE_URL", format!("sqlite://{}", self.base().display()))
+            .env("DATABASE_URL", self.url())
             .env_remove("BIND_ADDR")
             .env_remove("DEMO_USER_PASSWORD")
             .env_remove("RUST_LOG")
@@ -90,6 +224,73 @@ impl Demo {
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         files_below(self.folder.path())
     }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Some(name) = &self.postgres {
+            on_server(&format!("drop database {name} with (force)"));
+        }
+    }
+}
+
+/// A login of the test server that is no more than a member of the application role; removed at the end.
+pub(crate) struct Login {
+    pub(crate) name: String,
+}
+
+impl Login {
+    pub(crate) fn new() -> Self {
+        let name = format!("login_{}", unique_name());
+        on_server(&format!("create role {name} login password 'secret' in role demo_app"));
+        Self { name }
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        on_server(&format!("drop role {}", self.name));
+    }
+}
+
+fn server() -> String {
+    std::env::var(POSTGRES_VARIABLE).expect("the server for tests")
+}
+
+/// The URL of a database of the test server.
+fn server_url(name: &str) -> String {
+    let server = server();
+    let (url, query) = server.split_once('?').unwrap_or((&server, ""));
+    let (host, _) = url.rsplit_once('/').expect("a URL");
+    if query.is_empty() { format!("{host}/{name}") } else { format!("{host}/{name}?{query}") }
+}
+
+/// Runs statements on the test server.
+pub(crate) fn on_server(sql: &str) {
+    PgConnection::establish(&server()).expect("connected").batch_execute(sql).expect("the statements run");
+}
+
+fn unique_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("cli{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A database with the seeded demo, made by the first test of this run. It stays for no longer than until the next
+/// run of the same binary.
+fn postgres_template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let mut hasher = DefaultHasher::new();
+        env!("CARGO_BIN_EXE_demo-reset").hash(&mut hasher);
+        let name = format!("demo_reset_cli_{:x}", hasher.finish());
+        on_server(&format!("drop database if exists {name} with (force)"));
+        on_server(&format!("create database {name}"));
+        let mut demo = Demo::on_postgres(name.clone());
+        let mut seed = demo.command(&["seed", "--as-of", "2026-02-02"]);
+        Answer::of(seed.env("DEMO_USER_PASSWORD", PASSWORD)).succeeds();
+        demo.postgres = None;
+        name
+    })
 }
 
 /// A folder with a seeded database, made by whichever test comes first.
@@ -127,8 +328,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts and waits until it says where it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut process =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+        Self::of(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs"))
+    }
+
+    /// A server that was started; waits until it says where it listens.
+    pub(crate) fn of(mut process: Child) -> Self {
         let mut line = String::new();
         let stdout = process.stdout.take().expect("stdout");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
@@ -137,12 +341,23 @@ impl Server {
         Self { process, address }
     }
 
+    /// Kills it, as a machine that loses power does.
+    pub(crate) fn kill(&self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-9", &id]).status().expect("kill runs").success());
+    }
+
     /// Sends a signal by its name and waits for the exit code.
     pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().expect("kill runs");
         assert!(sent.success());
         self.process.wait().expect("it ends").code()
+    }
+
+    /// The same signed-in user on this server.
+    pub(crate) fn with_token_of(&self, other: &User<'_>) -> User<'_> {
+        User { server: self, token: other.token.clone() }
     }
 
     /// Signs a user in.

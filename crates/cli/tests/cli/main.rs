@@ -1,9 +1,14 @@
 //! The `demo-reset` binary as a user and a script meet it: real processes on temporary databases.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says what it skips, in its helpers too"
+)]
 
 mod database;
 mod harness;
 mod serve;
+mod servers;
 mod sessions;
 mod usage;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Demo, PASSWORD};
+use crate::harness::{Demo, PASSWORD, on_each_database};
 
 #[test]
 fn a_port_that_is_taken_is_refused_before_anything_is_made() {
@@ -21,16 +21,15 @@ fn an_address_that_is_none_is_refused() {
     Demo::new().run(&["serve", "--bind", "nowhere"]).fails(11, &["nowhere", "--bind"]);
 }
 
-#[test]
-fn a_server_that_is_told_to_stop_ends_well() {
+on_each_database! { fn a_server_that_is_told_to_stop_ends_well(backend) {
     for signal in ["TERM", "INT"] {
-        let demo = Demo::seeded();
+        let demo = Demo::seeded_on(backend);
         let server = demo.serve();
         // Who has been answered knows that the server runs.
         server.sign_in("demo-triage@acme.example");
         assert_eq!(server.stop(signal), Some(0), "{signal}");
     }
-}
+}}
 
 /// The shell block that the README marks as its walkthrough.
 fn walkthrough() -> &'static str {
@@ -39,14 +38,13 @@ fn walkthrough() -> &'static str {
     block.and_then(|rest| rest.split("```").next()).expect("the README has a walkthrough")
 }
 
-#[test]
-fn the_walkthrough_of_the_readme_works_as_it_stands() {
+on_each_database! { fn the_walkthrough_of_the_readme_works_as_it_stands(backend) {
     if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
         assert!(std::env::var_os("CI").is_none(), "in CI curl must be installed");
         return;
     }
     // From nothing: the server migrates and seeds.
-    let demo = Demo::new();
+    let demo = Demo::new_on(backend);
     let server = demo.serve();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", walkthrough()])
@@ -99,4 +97,4 @@ fn the_walkthrough_of_the_readme_works_as_it_stands() {
     assert_eq!(answers.next(), None);
 
     demo.run(&["verify"]).succeeds();
-}
+}}

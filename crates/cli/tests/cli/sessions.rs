@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Demo};
+use crate::harness::{Answer, Demo, on_each_database};
 
 const TRIAGE: &str = "demo-triage@acme.example";
 
@@ -10,9 +10,8 @@ fn json(answer: Answer) -> Value {
     serde_json::from_str(&answer.succeeds()).expect("JSON")
 }
 
-#[test]
-fn an_unknown_user_or_organization_is_refused() {
-    let demo = Demo::seeded();
+on_each_database! { fn an_unknown_user_or_organization_is_refused(backend) {
+    let demo = Demo::seeded_on(backend);
     let id = "00000000-0000-4000-8000-000000000000";
     for command in ["reset", "undo"] {
         demo.run(&[command, "nobody@acme.example"]).fails(4, &["nobody@acme.example", "`acme-corp`"]);
@@ -23,21 +22,19 @@ fn an_unknown_user_or_organization_is_refused() {
     for command in ["stats", "sessions"] {
         demo.run(&[command, "--org", "nobody"]).fails(4, &["organization `nobody`", "--org"]);
     }
-}
+}}
 
-#[test]
-fn a_user_without_changes_has_nothing_to_reset_or_undo() {
-    let demo = Demo::seeded();
+on_each_database! { fn a_user_without_changes_has_nothing_to_reset_or_undo(backend) {
+    let demo = Demo::seeded_on(backend);
     assert!(demo.run(&["reset", TRIAGE]).succeeds().contains("nothing to reset"));
     let reset = json(demo.run(&["reset", TRIAGE, "--json"]));
     assert_eq!((&reset["archiveId"], &reset["archived"]), (&Value::Null, &serde_json::json!({})));
     demo.run(&["undo", TRIAGE]).fails(5, &["there is no reset to undo"]);
     assert_eq!(json(demo.run(&["sessions", "--json"])), serde_json::json!([]));
-}
+}}
 
-#[test]
-fn a_user_is_reset_and_undone_beside_a_running_server() {
-    let demo = Demo::seeded();
+on_each_database! { fn a_user_is_reset_and_undone_beside_a_running_server(backend) {
+    let demo = Demo::seeded_on(backend);
     let server = demo.serve();
     let triage = server.sign_in(TRIAGE);
     let other = server.sign_in("demo-cco@acme.example");
@@ -75,11 +72,10 @@ fn a_user_is_reset_and_undone_beside_a_running_server() {
     let archive = reset["archiveId"].as_str().expect("an id");
     demo.run(&["undo", TRIAGE, "--archive", archive]).fails(6, &["already been undone"]);
     demo.run(&["undo", TRIAGE, "--archive", &id]).fails(5, &["there is no reset to undo"]);
-}
+}}
 
-#[test]
-fn an_undo_that_conflicts_is_refused_with_the_list_and_can_be_decided() {
-    let demo = Demo::seeded();
+on_each_database! { fn an_undo_that_conflicts_is_refused_with_the_list_and_can_be_decided(backend) {
+    let demo = Demo::seeded_on(backend);
     let server = demo.serve();
     let triage = server.sign_in(TRIAGE);
     let case = triage.newest_case();
@@ -105,11 +101,10 @@ fn an_undo_that_conflicts_is_refused_with_the_list_and_can_be_decided() {
     let restored = json(demo.run(&arguments));
     assert!(restored["replacedArchiveId"].is_string(), "{restored}");
     assert_eq!(triage.get(&path)["summary"], "First");
-}
+}}
 
-#[test]
-fn a_new_base_keeps_what_users_have_made() {
-    let demo = Demo::seeded();
+on_each_database! { fn a_new_base_keeps_what_users_have_made(backend) {
+    let demo = Demo::seeded_on(backend);
     let server = demo.serve();
     let triage = server.sign_in(TRIAGE);
     let (status, made) = triage.request("POST", "/cases", r#"{"details":"Mine alone"}"#);
@@ -121,11 +116,10 @@ fn a_new_base_keeps_what_users_have_made() {
     demo.run(&["seed", "--replace", "--yes", "--as-of", "2026-02-02"]).succeeds();
     assert_eq!(triage.get(&path)["details"], "Mine alone");
     demo.run(&["verify"]).succeeds();
-}
+}}
 
-#[test]
-fn a_cleanup_removes_nothing_that_is_not_expired() {
-    let demo = Demo::seeded();
+on_each_database! { fn a_cleanup_removes_nothing_that_is_not_expired(backend) {
+    let demo = Demo::seeded_on(backend);
     let server = demo.serve();
     let triage = server.sign_in(TRIAGE);
     triage.edit_case(&triage.newest_case(), "Mine");
@@ -133,4 +127,4 @@ fn a_cleanup_removes_nothing_that_is_not_expired() {
     let removed = json(demo.run(&["cleanup", "--json"]));
     assert!(removed.as_object().expect("counts").values().all(|count| count == 0), "{removed}");
     demo.run(&["undo", TRIAGE]).succeeds();
-}
+}}

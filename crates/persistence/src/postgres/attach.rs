@@ -4,7 +4,7 @@
 use diesel::QueryableByName;
 use diesel::sql_types::Bool;
 
-use super::connect::APPLICATION_ROLE;
+use super::connect::{APPLICATION_ROLE, MAY_SET_ROLE};
 use super::ddl::{self, shadow_sequence};
 use super::discover::discover;
 use crate::attach::{AttachOptions, Attached, AttachedRow, attached_rows, change_count};
@@ -110,6 +110,26 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
     Ok(attached)
 }
 
+/// What is attached, for a login that may not attach: refused where the views and triggers are not those that this
+/// version would make. Runs in a transaction.
+pub(crate) fn attached_currently(link: &mut Link<'_>, options: &AttachOptions) -> Result<Attached> {
+    let attached = attached(link)?;
+    let objects_hash = hash(&ddl::objects(&attached));
+    let existing = attached_rows(link)?;
+    let is_current = |table: &TableSpec| {
+        let row = existing.iter().find(|row| row.name == table.name);
+        row.is_some_and(|row| row.definition == definition(table, &objects_hash))
+    };
+    let is_as_asked = attached.tracking_columns == options.tracking_columns
+        && attached.outside.iter().all(|table| !options.wants(&table.name))
+        && attached.tables.iter().all(|table| options.wants(&table.name));
+    if is_as_asked && existing.len() == attached.tables.len() && attached.tables.iter().all(is_current) {
+        Ok(attached)
+    } else {
+        Err(Error::OlderSchema { pending: vec!["the views of this version".to_owned()] })
+    }
+}
+
 fn hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
@@ -153,7 +173,7 @@ pub(crate) fn grant(link: &mut Link<'_>) -> Result<()> {
         link.batch(&format!("create role {role} nologin"))?;
     }
     let is_member: Option<Flag> = link.first(Sql::new(
-        "select pg_has_role(current_user, oid, 'member') as flag from pg_roles where rolname = ?",
+        &format!("select {MAY_SET_ROLE} as flag from pg_roles where rolname = ?"),
         [APPLICATION_ROLE.into()],
     ))?;
     if !is_member.is_some_and(|row| row.flag) {
@@ -166,6 +186,7 @@ pub(crate) fn grant(link: &mut Link<'_>) -> Result<()> {
          grant select, insert, update, delete on all tables in schema demo, demo_changes to {role};
          grant usage, select on all sequences in schema demo to {role};
          grant execute on all functions in schema demo, demo_changes to {role};
-         revoke insert, update, delete on demo.demo_base, demo.demo_manifest, demo.demo_attached_tables from {role};"
+         revoke insert, update, delete on demo.demo_base, demo.demo_manifest, demo.demo_attached_tables, \
+           demo.__diesel_schema_migrations from {role};"
     ))
 }

@@ -84,9 +84,15 @@ fn has_engine(link: &mut Link<'_>) -> Result<bool> {
 /// What is in the database.
 pub(crate) fn state(url: &str) -> Result<BaseState> {
     let mut conn = connect::open(url)?;
-    let mut link = Link::Postgres(&mut conn);
-    let has_tables = !base_tables(&mut link)?.is_empty();
-    let sealed: Option<StateRow> = if has_engine(&mut link)? {
+    if !is_owner(&mut conn)? && !connect::work_as(&mut Link::Postgres(&mut conn), APPLICATION_ROLE)? {
+        return Err(login_error(&mut conn, NEITHER)?);
+    }
+    holds(&mut Link::Postgres(&mut conn))
+}
+
+fn holds(link: &mut Link<'_>) -> Result<BaseState> {
+    let has_tables = !base_tables(link)?.is_empty();
+    let sealed: Option<StateRow> = if has_engine(link)? {
         link.first(Sql::new(
             "select sealed_at is not null as is_sealed, \
              (select coalesce(sum(row_count), 0)::bigint from demo.demo_manifest) as rows from demo.demo_base",
@@ -138,19 +144,27 @@ fn seal(link: &mut Link<'_>, base_id: &str, now: DateTime<Utc>) -> Result<()> {
     grant(link)
 }
 
-/// Empties the base tables, builds the base anew with `build`, and seals it, all in one transaction.
+/// Empties the base tables, builds the base anew with `build`, and seals it, all in one transaction. With
+/// `only_first` a base that is there by now stays; whether one was built.
 pub(crate) fn load<E: From<Error>>(
     url: &str,
     base_id: &str,
     now: DateTime<Utc>,
+    only_first: bool,
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
+) -> std::result::Result<bool, E> {
     let mut owner = connect::open(url)?;
+    if !is_owner(&mut owner)? {
+        return Err(login_error(&mut owner, NOT_OWNER)?.into());
+    }
     migrate::migrate_postgres(&mut owner)?;
     let mut conn = AnyConnection::Postgres(owner);
     in_transaction(&mut conn, Mode::Write, |conn| {
         // One load at a time, and none beside an attach.
         conn.link().batch("select pg_advisory_xact_lock(hashtext('demo-reset'), 1)")?;
+        if only_first && holds(&mut conn.link())? == BaseState::Sealed {
+            return Ok(false);
+        }
         let tables = base_tables(&mut conn.link())?;
         if !tables.is_empty() {
             let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
@@ -164,7 +178,7 @@ pub(crate) fn load<E: From<Error>>(
         seal(&mut link, base_id, now)?;
         let attached = attach::attached(&mut link)?;
         reconcile::reconcile(&mut link, &attached.tables)?;
-        Ok(())
+        Ok(true)
     })
 }
 
@@ -173,8 +187,13 @@ pub(crate) fn load<E: From<Error>>(
 pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
     let mut conn = connect::open(url)?;
     if !is_owner(&mut conn)? {
+        if !connect::work_as(&mut Link::Postgres(&mut conn), APPLICATION_ROLE)? {
+            return Err(login_error(&mut conn, NEITHER)?);
+        }
         migrate::check_current(&mut Link::Postgres(&mut conn))?;
-        return in_transaction(&mut conn, Mode::Read, |conn| attach::attached(&mut conn.link()));
+        return in_transaction(&mut conn, Mode::Read, |conn| {
+            attach::attached_currently(&mut conn.link(), options)
+        });
     }
     migrate::migrate_postgres(&mut conn)?;
     in_transaction(&mut conn, Mode::Write, |conn| {
@@ -195,6 +214,18 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
         ))?;
         attach::attach(&mut link, options)
     })
+}
+
+/// What a login is told that is no member of the application role.
+const NEITHER: &str = "neither owns the schema demo nor may work as the role demo_app";
+
+/// What a login is told that is not the owner's.
+const NOT_OWNER: &str = "may not load base data or migrate: use the owner's login for that";
+
+fn login_error(conn: &mut PgConnection, reason: &str) -> Result<Error> {
+    let row: Option<Name> = Link::Postgres(conn).first(Sql::new("select session_user::text as name", []))?;
+    let login = row.map(|row| row.name).unwrap_or_default();
+    Ok(Error::Login { login, reason: reason.to_owned() })
 }
 
 /// Whether the login may change the engine's schema, or make it.

@@ -1,5 +1,7 @@
 //! Opens connections to PostgreSQL and gives them the settings that the views need.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Bool;
 use diesel::{Connection, PgConnection, QueryableByName};
@@ -21,6 +23,10 @@ struct Flag {
     flag: bool,
 }
 
+/// Whether the login may work as a role: from PostgreSQL 16 on, being a member is not enough for that.
+pub(crate) const MAY_SET_ROLE: &str = "pg_has_role(current_user, oid, \
+     case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)";
+
 /// Connects as whoever the URL names.
 pub(crate) fn open(url: &str) -> Result<PgConnection> {
     let mut conn = PgConnection::establish(url).map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -28,28 +34,39 @@ pub(crate) fn open(url: &str) -> Result<PgConnection> {
     Ok(conn)
 }
 
+/// Works as `role` from now on, if the login may; whether it may.
+pub(crate) fn work_as(link: &mut Link<'_>, role: &str) -> Result<bool> {
+    let allowed: Option<Flag> = link.first(Sql::new(
+        &format!("select {MAY_SET_ROLE} as flag from pg_roles where rolname = ?"),
+        [role.into()],
+    ))?;
+    let allowed = allowed.is_some_and(|row| row.flag);
+    if allowed {
+        link.batch(&format!("set role {}", quote(role)))?;
+    }
+    Ok(allowed)
+}
+
 /// Makes connections for the pool. Whoever the URL names, the work is done as the application role.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     url: String,
     role: String,
+    lock_timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(url: String) -> Self {
-        Self { url, role: APPLICATION_ROLE.to_owned() }
+    /// A statement that waits for another's lock longer than `lock_timeout` fails: whoever holds a session for long
+    /// must not take all connections of the pool away from the others.
+    pub(crate) fn new(url: String, lock_timeout: Duration) -> Self {
+        Self { url, role: APPLICATION_ROLE.to_owned(), lock_timeout }
     }
 
     fn connect(&self) -> Result<AnyConnection> {
         let mut conn = open(&self.url)?;
         let mut link = Link::Postgres(&mut conn);
-        let is_member: Option<Flag> = link.first(Sql::new(
-            "select pg_has_role(current_user, oid, 'member') as flag from pg_roles where rolname = ?",
-            [self.role.as_str().into()],
-        ))?;
-        if is_member.is_some_and(|row| row.flag) {
-            link.batch(&format!("set role {}", quote(&self.role)))?;
-        }
+        work_as(&mut link, &self.role)?;
+        link.batch(&format!("set lock_timeout = {}", self.lock_timeout.as_millis()))?;
         Ok(AnyConnection::Postgres(conn))
     }
 }

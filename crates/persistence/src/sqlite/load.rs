@@ -58,12 +58,14 @@ fn loading_file(base: &Path) -> PathBuf {
 /// Builds a base with `build`, seals it as `base_id`, and puts it at `base`.
 ///
 /// What was at `base` stays there, untouched, until the new file is complete; then it is replaced in one step.
-/// Connections that have the old file open keep reading it until they look again.
+/// Connections that have the old file open keep reading it until they look again. With `only_first` a base that is
+/// there by now stays; whether one was built.
 pub(crate) fn load<E: From<Error>>(
     base: &Path,
     base_id: &str,
+    only_first: bool,
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
+) -> std::result::Result<bool, E> {
     let loading = loading_file(base);
     let folder = base.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
@@ -71,8 +73,15 @@ pub(crate) fn load<E: From<Error>>(
         return Err(Error::File { path: folder.to_owned(), reason }.into());
     }
     let conn = open_empty(&loading)?;
+    if only_first && state(base)? == BaseState::Sealed {
+        fs::remove_file(&loading).map_err(file_error(&loading))?;
+        return Ok(false);
+    }
     match build_in(conn, base_id, build) {
-        Ok(()) => Ok(put_in_place(&loading, base, folder)?),
+        Ok(()) => {
+            put_in_place(&loading, base, folder)?;
+            Ok(true)
+        }
         Err(error) => {
             // The load failed and says why; a file that cannot be removed is replaced by the next load.
             let _ = fs::remove_file(&loading);

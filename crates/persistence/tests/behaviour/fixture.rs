@@ -209,6 +209,34 @@ fn server_url(name: &str) -> String {
     format!("{host}/{name}{query}")
 }
 
+/// A login of the test server that owns nothing; removed at the end.
+pub struct Login {
+    pub name: String,
+}
+
+impl Login {
+    /// `options` as CREATE ROLE takes them.
+    pub fn new(options: &str) -> Self {
+        let name = format!("login_{}", unique_name());
+        on_server(&format!("create role {name} login password 'secret' {options}"));
+        Self { name }
+    }
+
+    /// The URL of the fixture's database for this login.
+    pub fn url(&self, fixture: &Fixture) -> DatabaseUrl {
+        let DatabaseUrl::Postgres(url) = &fixture.url else { panic!("a login is PostgreSQL's") };
+        let mark = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{mark}user={}&password=secret", self.name).parse().unwrap()
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        // It owns nothing and was granted a role only, so nothing holds it.
+        on_server(&format!("drop role {}", self.name));
+    }
+}
+
 fn on_server(sql: &str) {
     PgConnection::establish(&server()).unwrap().batch_execute(sql).unwrap();
 }

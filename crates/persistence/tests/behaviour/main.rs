@@ -11,11 +11,13 @@
     clippy::print_stderr
 )]
 
+mod concurrency;
 mod constraints;
 mod fixture;
 mod histories;
 mod isolation;
 mod plans;
+mod postgres_roles;
 mod random;
 mod reset_undo;
 mod sessions;

@@ -1,7 +1,5 @@
 //! Sessions, binding, verification and cleanup.
 
-use std::sync::Barrier;
-
 use chrono::Duration;
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{AnyConnection, Database, Error, load_base, next_number};
@@ -9,22 +7,6 @@ use diesel::connection::SimpleConnection;
 use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, dump, now, on_each_database, options, tables};
-
-on_each_database! { fn twenty_first_requests_at_once_give_one_session(backend) {
-    let fixture = Fixture::library(backend);
-    let user = UserKey::new("acme", "ann").unwrap();
-    let barrier = Barrier::new(20);
-    let ids: Vec<SessionId> = std::thread::scope(|scope| {
-        let first = || {
-            barrier.wait();
-            fixture.database.session(&user, SessionId(Uuid::new_v4()), now()).unwrap().id
-        };
-        let threads: Vec<_> = (0..20).map(|_| scope.spawn(first)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert!(ids.iter().all(|id| *id == ids[0]));
-    assert_eq!(fixture.database.sessions(None).unwrap().len(), 1);
-}}
 
 on_each_database! { fn a_user_of_two_organizations_has_two_sessions(backend) {
     let fixture = Fixture::library(backend);

@@ -169,14 +169,22 @@ begin
     raise exception 'demo-reset: the statement began before its session was bound for writing'
       using errcode = '40001', hint = 'Run demo.use_session in a statement of its own, and try again.';
   end if;
+  if pg_trigger_depth() = 1 then
+    perform set_config('demo.statement_layer', current_setting('demo.layer'), true);
+  end if;
   return null;
 end
 $$;
 
--- After the outermost statement on a view: lets the foreign keys and their actions happen that the statement
--- has queued.
+-- After the outermost statement on a view: refuses one that has bound another session on the way, since it read one
+-- world and wrote another, and lets the foreign keys and their actions happen that the statement has queued.
 create function demo.settle() returns trigger language plpgsql as $$
 begin
+  if pg_trigger_depth() = 1
+    and current_setting('demo.statement_layer', true) is distinct from current_setting('demo.layer', true) then
+    raise exception 'demo-reset: the statement began before its session was bound for writing'
+      using errcode = '40001', hint = 'Run demo.use_session in a statement of its own, and try again.';
+  end if;
   if pg_trigger_depth() = 1 and current_setting('demo.unsettled', true) = '1' then
     set constraints demo_changes.demo_settle_insert, demo_changes.demo_settle_update,
       demo_changes.demo_settle_delete immediate;
