@@ -12,6 +12,7 @@ use crate::binding::{Mode, in_transaction};
 use crate::connection::{Link, SessionConnection, Sql};
 use crate::database::CleanupReport;
 use crate::error::{Error, Result};
+use crate::idempotency::purge_answers;
 use crate::reset::reset;
 use crate::spec::{TableSpec, in_foreign_key_order};
 use crate::types::{DbTime, DbUuid, sql};
@@ -42,32 +43,52 @@ struct IdleSession {
     id: DbUuid,
 }
 
+/// What a cleanup looks at, and by which rules.
+pub(crate) struct Scope<'a> {
+    /// Only the sessions of this organization; none for all.
+    pub(crate) organization: Option<&'a str>,
+    pub(crate) retention: Retention,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Scope<'_> {
+    /// Limits a query over `demo_user_sessions s`.
+    fn limit(&self, query: &mut Sql) {
+        if let Some(organization) = self.organization {
+            query.push(" and s.organization_id = ").bind(organization);
+        }
+    }
+}
+
 /// Runs a whole cleanup on one connection.
 pub(crate) fn cleanup<C: SessionConnection>(
     conn: &mut C,
     tables: &[TableSpec],
-    retention: Retention,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
 ) -> Result<CleanupReport> {
     let mut report = CleanupReport::default();
-    purge_expired(conn, tables, now, &mut report)?;
-    retire_idle(conn, retention, now, new_id, &mut report)?;
+    purge_expired(conn, tables, scope, &mut report)?;
+    retire_idle(conn, scope, new_id, &mut report)?;
+    in_transaction(conn, Mode::Write, |conn| purge_answers(&mut conn.link(), scope.now))?;
     Ok(report)
 }
 
 fn purge_expired<C: SessionConnection>(
     conn: &mut C,
     tables: &[TableSpec],
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     report: &mut CleanupReport,
 ) -> Result<()> {
     loop {
-        let expired: Vec<ExpiredArchive> = conn.link().load(Sql::new(
-            "select session_number, ordinal, layer, restored_at from demo_archives where expires_at <= ? \
-             order by expires_at limit ?",
-            [now.into(), ITEMS_PER_BATCH.into()],
-        ))?;
+        let mut select = Sql::new(
+            "select a.session_number, a.ordinal, a.layer, a.restored_at from demo_archives a \
+             join demo_user_sessions s on s.number = a.session_number where a.expires_at <= ?",
+            [scope.now.into()],
+        );
+        scope.limit(&mut select);
+        select.push(" order by a.expires_at limit ").bind(ITEMS_PER_BATCH);
+        let expired: Vec<ExpiredArchive> = conn.link().load(select)?;
         if expired.is_empty() {
             return Ok(());
         }
@@ -118,23 +139,23 @@ fn purge_layer<C: SessionConnection>(conn: &mut C, tables: &[TableSpec], layer: 
 
 fn retire_idle<C: SessionConnection>(
     conn: &mut C,
-    retention: Retention,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
     report: &mut CleanupReport,
 ) -> Result<()> {
-    let idle_since = retention.idle_since(now);
     let mut after = 0;
     loop {
-        let idle: Vec<IdleSession> = conn.link().load(Sql::new(
-            "select number, id from demo_user_sessions where last_activity_at <= ? and number > ? \
-             order by number limit ?",
-            [idle_since.into(), after.into(), ITEMS_PER_BATCH.into()],
-        ))?;
+        let mut select = Sql::new(
+            "select s.number, s.id from demo_user_sessions s where s.last_activity_at <= ? and s.number > ?",
+            [scope.retention.idle_since(scope.now).into(), after.into()],
+        );
+        scope.limit(&mut select);
+        select.push(" order by s.number limit ").bind(ITEMS_PER_BATCH);
+        let idle: Vec<IdleSession> = conn.link().load(select)?;
         let Some(last) = idle.last() else { return Ok(()) };
         after = last.number;
         for row in &idle {
-            retire(conn, SessionId(row.id.0), retention, idle_since, now, new_id, report)?;
+            retire(conn, SessionId(row.id.0), scope, new_id, report)?;
         }
     }
 }
@@ -143,18 +164,16 @@ fn retire_idle<C: SessionConnection>(
 fn retire<C: SessionConnection>(
     conn: &mut C,
     session: SessionId,
-    retention: Retention,
-    idle_since: DateTime<Utc>,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
     report: &mut CleanupReport,
 ) -> Result<()> {
     let retired = in_transaction(conn, Mode::Write, |conn| -> Result<(u64, u64)> {
         let mut link = conn.link();
-        if !is_idle(&mut link, session, idle_since)? {
+        if !is_idle(&mut link, session, scope.retention.idle_since(scope.now))? {
             return Ok((0, 0));
         }
-        if reset(&mut link, session, new_id(), retention, now)?.is_some() {
+        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.is_some() {
             return Ok((1, 0));
         }
         let removed = link.execute(Sql::new(

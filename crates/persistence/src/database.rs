@@ -16,10 +16,12 @@ use crate::attach::{AttachOptions, Attached};
 use crate::binding::{self, Mode, bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
+use crate::idempotency::UndoRequest;
 use crate::reset::reset;
 use crate::session;
+use crate::spec::TableSpec;
 use crate::sqlite;
-use crate::undo::{RecordsReset, UndoRequest, reset_records, undo};
+use crate::undo::{RecordsReset, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
 use crate::{changes, cleanup};
@@ -93,6 +95,15 @@ pub struct ChangePosition {
     pub key: String,
 }
 
+/// A place in a list of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPosition {
+    /// The table of the last record seen.
+    pub table: String,
+    /// Its key as a JSON array.
+    pub key: String,
+}
+
 /// One record of an archive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArchivedChange {
@@ -106,6 +117,8 @@ pub struct ArchivedChange {
     pub changed_at: DateTime<Utc>,
     /// The whole record; for a deleted one as it was before.
     pub snapshot: serde_json::Value,
+    /// Where the next page begins if this is the last one of a page.
+    pub position: RecordPosition,
 }
 
 /// What an undo did.
@@ -389,7 +402,7 @@ impl Database {
     }
 
     /// A writing transaction that is not bound to a session.
-    fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+    pub(crate) fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
         self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
     }
 
@@ -485,12 +498,19 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        let retention = self.inner.options.retention;
-        self.transaction(|conn| {
-            let archive = reset(&mut conn.link(), session, new_id, retention, now)?;
-            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
-            Ok(ResetReport { archive, base_is_sealed })
-        })
+        self.transaction(|conn| self.reset_within(conn, session, new_id, now))
+    }
+
+    pub(crate) fn reset_within(
+        &self,
+        conn: &mut AnyConnection,
+        session: SessionId,
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let archive = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        Ok(ResetReport { archive, base_is_sealed })
     }
 
     /// Brings an archive back: the newest available, or the `wanted` one. `new_id` names the archive that a
@@ -507,12 +527,13 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
-        let retention = self.inner.options.retention;
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
-        self.transaction(|conn| {
-            let (epoch, attached) = self.attached(conn)?;
-            undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
-        })
+        self.transaction(|conn| self.undo_within(conn, &request))
+    }
+
+    pub(crate) fn undo_within(&self, conn: &mut AnyConnection, request: &UndoRequest) -> Result<UndoReport> {
+        let (epoch, attached) = self.attached(conn)?;
+        undo(&mut conn.link(), &attached.tables, request, self.retention(), epoch)
     }
 
     /// Resets some records only, with the changes that depend on them: what was created under a created record goes
@@ -529,23 +550,37 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let retention = self.inner.options.retention;
-        self.transaction(|conn| {
-            let (epoch, attached) = self.attached(conn)?;
-            let request = RecordsReset { session, records, new_id, epoch, now };
-            let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
-            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
-            Ok(ResetReport { archive, base_is_sealed })
-        })
+        self.transaction(|conn| self.reset_records_within(conn, session, records, new_id, now))
     }
 
-    /// What `session` has changed, newest first, from `after` on.
+    pub(crate) fn reset_records_within(
+        &self,
+        conn: &mut AnyConnection,
+        session: SessionId,
+        records: &[RecordKey],
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let (epoch, attached) = self.attached(conn)?;
+        let request = RecordsReset { session, records, new_id, epoch, now };
+        let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        Ok(ResetReport { archive, base_is_sealed })
+    }
+
+    /// How long things are kept here.
+    pub fn retention(&self) -> Retention {
+        self.inner.options.retention
+    }
+
+    /// What `session` has changed, newest first, from `after` on. Tables named in `except` are left out.
     ///
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database.
     pub fn changes(
         &self,
         session: SessionId,
+        except: &[&str],
         after: Option<&ChangePosition>,
         limit: u32,
     ) -> Result<Vec<Change>> {
@@ -553,7 +588,9 @@ impl Database {
             in_transaction(conn, Mode::Read, |conn| {
                 let (_, attached) = self.attached(conn)?;
                 let layer = session::session_live_layer(&mut conn.link(), session)?;
-                changes::change_list(&mut conn.link(), &attached.tables, layer, after, i64::from(limit))
+                let is_wanted = |table: &&TableSpec| !except.contains(&table.name.as_str());
+                let tables: Vec<&TableSpec> = attached.tables.iter().filter(is_wanted).collect();
+                changes::change_list(&mut conn.link(), &tables, layer, after, i64::from(limit))
             })
         })
     }
@@ -565,6 +602,23 @@ impl Database {
     pub fn archived_changes(&self, session: SessionId, archive: ArchiveId) -> Result<Vec<ArchivedChange>> {
         self.with_connection(Mode::Read, |conn| {
             changes::archived_change_list(&mut conn.link(), session, archive)
+        })
+    }
+
+    /// At most `limit` records of an archive of `session`, by table and key, from `after` on; none where the archive
+    /// was restored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn archived_changes_page(
+        &self,
+        session: SessionId,
+        archive: ArchiveId,
+        after: Option<&RecordPosition>,
+        limit: u32,
+    ) -> Result<Vec<ArchivedChange>> {
+        self.with_connection(Mode::Read, |conn| {
+            changes::archived_change_page(&mut conn.link(), session, archive, after, i64::from(limit))
         })
     }
 
@@ -606,10 +660,32 @@ impl Database {
         now: DateTime<Utc>,
         new_id: &mut dyn FnMut() -> ArchiveId,
     ) -> Result<CleanupReport> {
-        let retention = self.inner.options.retention;
+        self.cleanup_of(None, now, new_id)
+    }
+
+    /// [`Database::cleanup`] for the sessions of one organization.
+    ///
+    /// # Errors
+    /// Only those of the database; what was done until then stays done.
+    pub fn cleanup_organization(
+        &self,
+        organization: &str,
+        now: DateTime<Utc>,
+        new_id: &mut dyn FnMut() -> ArchiveId,
+    ) -> Result<CleanupReport> {
+        self.cleanup_of(Some(organization), now, new_id)
+    }
+
+    fn cleanup_of(
+        &self,
+        organization: Option<&str>,
+        now: DateTime<Utc>,
+        new_id: &mut dyn FnMut() -> ArchiveId,
+    ) -> Result<CleanupReport> {
+        let scope = cleanup::Scope { organization, retention: self.retention(), now };
         self.with_connection(Mode::Write, |conn| {
             let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
-            cleanup::cleanup(conn, &attached.tables, retention, now, new_id)
+            cleanup::cleanup(conn, &attached.tables, &scope, new_id)
         })
     }
 
@@ -675,7 +751,7 @@ impl Database {
     /// The one that says why not.
     pub fn ready(&self) -> Result<()> {
         self.with_connection(Mode::Read, |conn| {
-            migrate::check_current(conn)?;
+            migrate::check_current(&mut conn.link())?;
             if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
                 Ok(())
             } else {

@@ -173,7 +173,7 @@ pub(crate) fn load<E: From<Error>>(
 pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
     let mut conn = connect::open(url)?;
     if !is_owner(&mut conn)? {
-        migrate::check_current_postgres(&mut conn)?;
+        migrate::check_current(&mut Link::Postgres(&mut conn))?;
         return in_transaction(&mut conn, Mode::Read, |conn| attach::attached(&mut conn.link()));
     }
     migrate::migrate_postgres(&mut conn)?;
