@@ -83,7 +83,9 @@ pub(crate) fn open(url: &DatabaseUrl) -> Result<Database> {
 fn attach(url: &DatabaseUrl) -> Result<Database> {
     let tables = SESSION_TABLES.iter().map(|&table| table.to_owned()).collect();
     let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
-    Ok(Database::open(url, OpenOptions { attach, ..OpenOptions::default() }, edge::now())?)
+    let database = Database::open(url, OpenOptions { attach, ..OpenOptions::default() }, edge::now())?;
+    database.read_base(dataset::refuse_newer)?;
+    Ok(database)
 }
 
 /// Whether there is base data. A database that was never sealed is somebody else's, or half loaded: it is refused

@@ -97,6 +97,26 @@ on_each_database! { fn a_database_of_a_newer_version_is_refused(backend) {
     demo.run(&["migrate"]).fails(10, &["20991231000000", "use a newer version"]);
 }}
 
+on_each_database! { fn base_data_of_a_newer_version_is_refused(backend) {
+    let demo = Demo::new_on(backend);
+    demo.run(&["migrate"]).succeeds();
+    let newer = "insert into __diesel_schema_migrations (version) values ('20991231000001')";
+    match backend {
+        Backend::Sqlite => demo.execute("demo.db", newer),
+        Backend::Postgres => demo.execute_in_base(&format!("set search_path = public; {newer}")),
+    }
+    demo.run(&["migrate"]).fails(10, &["20991231000001", "use a newer version"]);
+}}
+
+#[test]
+fn an_empty_file_is_taken_for_a_missing_database() {
+    let demo = Demo::new();
+    fs::write(demo.base(), "").expect("written");
+    demo.run(&["stats"]).fails(10, &["holds no base data yet"]);
+    demo.run(&["migrate"]).succeeds();
+    demo.run(&["stats"]).fails(10, &["holds no base data yet"]);
+}
+
 on_each_database! { fn a_seed_that_is_killed_leaves_nothing_and_the_next_one_works(backend) {
     let demo = Demo::new_on(backend);
     let mut seed = demo.command(&["seed"]).stderr(Stdio::piped()).spawn().expect("the binary runs");

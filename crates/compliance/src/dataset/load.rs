@@ -1,9 +1,13 @@
 //! Loads the dataset into an empty database.
 
 use demo_reset_persistence::AnyConnection;
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
 use diesel::{ExecuteCopyFromDsl, PgConnection, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -21,6 +25,41 @@ pub fn migrate(conn: &mut AnyConnection) -> Result<(), DatasetError> {
         AnyConnection::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(|_| ()),
     };
     done.map_err(|error| DatasetError::Migration(error.to_string()))
+}
+
+#[derive(QueryableByName)]
+struct VersionRow {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// Refuses base data whose tables a newer version of this program has migrated. Only reads.
+///
+/// # Errors
+/// [`demo_reset_persistence::Error::NewerSchema`], or those of the database.
+pub fn refuse_newer(conn: &mut AnyConnection) -> Result<(), demo_reset_persistence::Error> {
+    let (known, applied) = match conn {
+        AnyConnection::Sqlite(_) => {
+            (versions::<Sqlite>(&SQLITE)?, "select version from base.__diesel_schema_migrations")
+        }
+        AnyConnection::Postgres(_) => {
+            (versions::<Pg>(&POSTGRES)?, "select version from public.__diesel_schema_migrations")
+        }
+    };
+    let applied: Vec<VersionRow> = diesel::sql_query(applied).load(conn)?;
+    match applied.into_iter().find(|row| !known.contains(&row.version)) {
+        Some(row) => Err(demo_reset_persistence::Error::NewerSchema { migration: row.version }),
+        None => Ok(()),
+    }
+}
+
+fn versions<DB: Backend>(source: &EmbeddedMigrations) -> Result<Vec<String>, diesel::result::Error>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let migrations: Vec<Box<dyn Migration<DB>>> =
+        source.migrations().map_err(diesel::result::Error::QueryBuilderError)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
 /// How far loading has come.

@@ -24,7 +24,7 @@ mod template;
 use chrono::NaiveDate;
 
 pub use generate::generate;
-pub use load::{LoadSummary, Progress, load, migrate};
+pub use load::{LoadSummary, Progress, load, migrate, refuse_newer};
 pub use rows::Batch;
 pub use seed::{SeedData, SeedError, Sources};
 

@@ -28,7 +28,8 @@ struct RowsRow {
 
 /// What is at `base`.
 pub(crate) fn state(base: &Path) -> Result<BaseState> {
-    if !base.exists() {
+    // To SQLite an empty file is a database without tables: there is nothing in it to lose.
+    if fs::metadata(base).map_or(true, |file| file.len() == 0) {
         return Ok(BaseState::Missing);
     }
     let mut conn = connect::open_file(base, "?mode=ro")?;
