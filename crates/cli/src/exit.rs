@@ -159,9 +159,14 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
         EngineError::File { .. } | EngineError::Unavailable(_) | EngineError::BaseReplaced => {
             (Exit::Unavailable, None)
         }
-        EngineError::NewerSchema { .. } | EngineError::OlderSchema { .. } | EngineError::Attach { .. } => {
-            (Exit::NotReady, None)
+        EngineError::NewerSchema { .. }
+        | EngineError::OlderSchema { .. }
+        | EngineError::Attach { .. }
+        | EngineError::ForeignBase { .. } => (Exit::NotReady, None),
+        EngineError::NotAttached { .. } | EngineError::Suspended => {
+            (Exit::NotReady, Some("`demo-reset attach` puts its tables under sessions"))
         }
+        EngineError::HoldsChanges { .. } => (Exit::NotConfirmed, None),
         EngineError::NotSealed { .. } => {
             (Exit::NotReady, Some("load the demo dataset with `demo-reset seed`"))
         }

@@ -3,6 +3,7 @@
 //! [`Database`] is the entry point: it opens a database whose tables stand under sessions, runs units of work
 //! bound to a session, and resets, undoes, verifies and cleans up.
 
+mod adapt;
 mod archive;
 mod attach;
 mod binding;
@@ -12,6 +13,8 @@ mod connection;
 mod database;
 mod dialect;
 mod error;
+mod held;
+mod host;
 mod migrate;
 mod postgres;
 mod reconcile;
@@ -20,11 +23,13 @@ mod session;
 mod spec;
 mod sql_text;
 mod sqlite;
+mod statements;
 pub mod types;
 mod undo;
 mod url;
 mod verify;
 
+pub use adapt::Adaptation;
 pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
 pub use database::{
@@ -33,4 +38,10 @@ pub use database::{
     load_base, next_number,
 };
 pub use error::{ConstraintKind, Error, Result};
+pub use host::{
+    AttachReport, CheckReport, DetachReport, HostState, HostStatus, Note, NoteKind, StatementFinding, attach,
+    attach_check, detach, status, suspend,
+};
+pub use reconcile::Reconciliation;
+pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};

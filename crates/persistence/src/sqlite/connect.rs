@@ -71,6 +71,7 @@ impl Connector {
         let mut link = Link::Sqlite(&mut conn);
         let active: Option<BaseId> = link.first(Sql::new("select base_id from main.demo_base", []))?;
         let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
+        super::host::refuse_suspended(&mut link)?;
         // A base file that the engine loaded says which base it is; a host's file is what it was attached as.
         let carried = base_file::carried_seal(&mut link)?.map(|(base_id, _)| base_id);
         let base_id = carried.unwrap_or(active.base_id);

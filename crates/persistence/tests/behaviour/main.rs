@@ -14,6 +14,7 @@
 mod constraints;
 mod fixture;
 mod histories;
+mod hosts;
 mod isolation;
 mod plans;
 mod random;
