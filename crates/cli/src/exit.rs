@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     NotSeeded(String),
     #[error("{0} already holds base data")]
     AlreadySeeded(String),
+    #[error("{0} obstacle(s) stand in the way of an attach")]
+    CannotAttach(usize),
     #[error("{0} was not made by demo-reset, or was not completely loaded")]
     Foreign(String),
 }
@@ -147,6 +149,7 @@ fn judge_refusal(refusal: &Refusal) -> (Exit, Option<&'static str>) {
         }
         Refusal::NotSeeded(_) => (Exit::NotReady, Some("`demo-reset seed` loads it")),
         Refusal::AlreadySeeded(_) => (Exit::NotReady, Some("--replace loads it again")),
+        Refusal::CannotAttach(_) => (Exit::NotReady, Some("--tables names the tables to attach")),
         Refusal::Foreign(_) => {
             (Exit::NotReady, Some("choose another with --database-url, or move this one away"))
         }

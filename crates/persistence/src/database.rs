@@ -267,6 +267,12 @@ pub struct Database {
     inner: Arc<Inner>,
 }
 
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Database").field(&self.inner.url).finish()
+    }
+}
+
 struct Inner {
     url: DatabaseUrl,
     /// SQLite has one writer at a time; a pool of one makes writers queue in this process instead of at the file.
@@ -371,6 +377,11 @@ impl Database {
         };
         let attach = attached_with.ok_or_else(|| Error::NotAttached { url: url.to_string() })?;
         Self::open(url, OpenOptions { attach, ..options }, now)
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.url
     }
 
     /// Runs `work` on a connection of the pool. A connection that was opened over a base that has been replaced

@@ -76,6 +76,7 @@ pub(crate) fn host_status(link: &mut Link<'_>, now: DateTime<Utc>) -> Result<Opt
     Ok(Some(HostStatus {
         state: if row.sealed_at.is_some() { HostState::Attached } else { HostState::Suspended },
         tables: attached_rows(link)?.into_iter().map(|row| row.name).collect(),
+        all_tables: row.all_tables,
         tracking_columns: row.tracking_columns,
         epoch: row.epoch,
         sealed_at: row.sealed_at.map(DbTime::get),

@@ -168,6 +168,8 @@ pub struct HostStatus {
     pub state: HostState,
     /// Attached tables, by name.
     pub tables: Vec<String>,
+    /// Whether every table was asked for, those of a later migration included.
+    pub all_tables: bool,
     /// Whether views end with the tracking columns.
     pub tracking_columns: bool,
     /// How often the base was taken up.

@@ -15,12 +15,14 @@ mod dialect;
 mod error;
 mod held;
 mod host;
+mod host_connection;
 mod migrate;
 mod postgres;
 mod reconcile;
 mod reset;
 mod session;
 mod spec;
+mod sql;
 mod sql_text;
 mod sqlite;
 mod statements;
@@ -43,5 +45,6 @@ pub use host::{
     attach_check, detach, status, suspend,
 };
 pub use reconcile::Reconciliation;
+pub use sql::SqlAnswer;
 pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};

@@ -128,6 +128,15 @@ pub fn split_statements(sql: &str) -> Vec<String> {
     statements
 }
 
+/// Whether a statement answers with rows.
+pub(crate) fn gives_rows(sql: &str) -> bool {
+    let tokens = tokens(sql);
+    let is = |word: &str| tokens.first().is_some_and(|(token, _)| token.is(word));
+    ["select", "values", "table", "pragma"].iter().any(|word| is(word))
+        || tokens.iter().any(|(token, _)| token.is("returning"))
+        || (is("with") && !tokens.iter().any(|(token, _)| token.is_one_of(&["insert", "update", "delete"])))
+}
+
 /// What of a statement the views have otherwise than the tables, with the way around.
 fn meanings(tokens: &[Token], attached: &Attached, dialect: Dialect) -> Vec<&'static str> {
     let is_attached = |token: &Token| attached.tables.iter().any(|table| token.names(&table.name, dialect));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod attach;
 mod database;
 mod harness;
 mod serve;

@@ -67,7 +67,22 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
 
 /// The statements that make the TEMP objects of a connection.
 pub(crate) fn connection_script(link: &mut Link<'_>) -> Result<String> {
-    Ok(ddl::connection_objects(&attached(link)?))
+    let mut attached = attached(link)?;
+    let enforces: Option<EnforcesRow> =
+        link.first(Sql::new("select foreign_keys as enforces from pragma_foreign_keys", []))?;
+    if !enforces.is_some_and(|row| row.enforces) {
+        // A connection of a host's that does not enforce them on its tables does not on the views either.
+        for table in attached.tables.iter_mut().chain(&mut attached.outside) {
+            table.foreign_keys.clear();
+        }
+    }
+    Ok(ddl::connection_objects(&attached))
+}
+
+#[derive(QueryableByName)]
+struct EnforcesRow {
+    #[diesel(sql_type = Bool)]
+    enforces: bool,
 }
 
 /// Opens the files, migrates the sessions file, and takes up the base that is there now: where it is another one

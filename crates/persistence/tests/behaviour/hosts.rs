@@ -6,7 +6,7 @@ use chrono::Duration;
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
     AnyConnection, AttachOptions, BaseState, Database, DatabaseUrl, Error, HostState, NoteKind, OpenOptions,
-    attach, attach_check, base_state, detach, load_base, status, suspend,
+    SessionConnection, attach, attach_check, base_state, detach, load_base, status, suspend,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -447,3 +447,100 @@ pub fn schema_dump_of(url: &str) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+/// Prepares the connections of a host's own pool.
+#[derive(Debug, Clone)]
+struct Prepare(Database);
+
+impl<C: SessionConnection + 'static> r2d2::CustomizeConnection<C, diesel::r2d2::Error> for Prepare {
+    fn on_acquire(&self, conn: &mut C) -> Result<(), diesel::r2d2::Error> {
+        let failed = |error: Error| {
+            diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(error.to_string()))
+        };
+        self.0.prepare(conn).map_err(failed)
+    }
+}
+
+/// What a host does on its own connection, with the two sessions of two users.
+fn works_on<C: SessionConnection>(
+    database: &Database,
+    conn: &mut C,
+    rename: impl Fn(&mut C) -> QueryResult<usize>,
+    name: impl Fn(&mut C) -> QueryResult<String>,
+) {
+    let session = |user: &str| {
+        let key = UserKey::new("a", user).unwrap();
+        database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id
+    };
+    let (ann, ben) = (session("ann"), session("ben"));
+    database.write_on(conn, ann, now(), |conn| rename(conn).map_err(Error::from)).unwrap();
+    let mut seen = |id| database.read_on(conn, id, |conn| name(conn).map_err(Error::from)).unwrap();
+    assert_eq!((seen(ann), seen(ben)), ("mine".to_owned(), "one".to_owned()));
+    let refused = database.read_on(conn, ann, |conn| rename(conn).map_err(Error::from));
+    assert!(matches!(refused, Err(Error::NotBoundForWriting)), "{refused:?}");
+}
+
+diesel::table! {
+    things (id) {
+        id -> Integer,
+        name -> Text,
+    }
+}
+
+const THINGS: &str =
+    "create table things (id integer primary key, name text); insert into things values (1, 'one');";
+
+#[test]
+fn a_hosts_own_pool_of_sqlite_runs_its_diesel_code_in_sessions() {
+    let host = HostDatabase::new(Backend::Sqlite, THINGS);
+    attach(&host.url, &AttachOptions::default(), now()).unwrap();
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+    let manager = diesel::r2d2::ConnectionManager::<SqliteConnection>::new(database.connection_url());
+    let pool = r2d2::Pool::builder()
+        .max_size(2)
+        .connection_customizer(Box::new(Prepare(database.clone())))
+        .build(manager)
+        .unwrap();
+    let mut conn = pool.get().unwrap();
+    works_on(
+        &database,
+        &mut *conn,
+        |conn| diesel::update(things::table.find(1)).set(things::name.eq("mine")).execute(conn),
+        |conn| things::table.find(1).select(things::name).first(conn),
+    );
+}
+
+#[test]
+fn a_hosts_own_pool_of_postgresql_runs_its_diesel_code_in_sessions() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let host = HostDatabase::new(Backend::Postgres, THINGS);
+    attach(&host.url, &AttachOptions::default(), now()).unwrap();
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+    // Not even prepared: what binds a session puts the views in front.
+    let manager = diesel::r2d2::ConnectionManager::<PgConnection>::new(database.connection_url());
+    let pool = r2d2::Pool::builder().max_size(2).build(manager).unwrap();
+    let mut conn = pool.get().unwrap();
+    works_on(
+        &database,
+        &mut *conn,
+        |conn| diesel::update(things::table.find(1)).set(things::name.eq("mine")).execute(conn),
+        |conn| things::table.find(1).select(things::name).first(conn),
+    );
+    // Outside of a session the host's own tables are what they were.
+    let name: String = things::table.find(1).select(things::name).first(&mut *conn).unwrap();
+    assert_eq!(name, "one");
+}
+
+on_each_database! { fn sql_text_answers_with_its_rows(backend) {
+    let host = HostDatabase::new(backend, THINGS);
+    attach(&host.url, &AttachOptions::default(), now()).unwrap();
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+    let ann = Ann::new(backend, &database, "ann");
+    let answer = database.sql(ann.id, "insert into things values (2, 'a ? b'); select name, id from things order by id", now()).unwrap();
+    assert_eq!(answer.columns, ["name", "id"]);
+    assert_eq!(answer.rows, [["one".into(), serde_json::json!(1)], ["a ? b".into(), serde_json::json!(2)]]);
+    let changed = database.sql(ann.id, "delete from things", now()).unwrap().changed;
+    assert_eq!(changed, Some(if backend == Backend::Postgres { 2 } else { 0 }));
+}}
