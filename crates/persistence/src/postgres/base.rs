@@ -151,6 +151,11 @@ fn seal(
     options: Option<&AttachOptions>,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    // Nobody writes between the count and the guard.
+    let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+    if !names.is_empty() {
+        link.batch(&format!("lock table {} in share row exclusive mode;", names.join(", ")))?;
+    }
     let seals = tables.iter().map(|table| table_seal(link, table)).collect::<Result<Vec<_>>>()?;
     let before: Vec<Name> =
         link.load(Sql::new("select table_name as name from demo.demo_manifest order by table_name", []))?;
