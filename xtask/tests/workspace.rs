@@ -61,6 +61,11 @@ const RULES: &[Rule] = &[
         own: &[DOMAIN, PERSISTENCE, COMPLIANCE, API],
         others: Others::Never(&["actix", "diesel", "hyper", "libsqlite3-sys", "pq-sys", "r2d2"]),
     },
+    Rule {
+        package: "music-shop",
+        own: &[DOMAIN, PERSISTENCE, API],
+        others: Others::Never(&["anyhow", "clap", "getrandom", "hyper"]),
+    },
     Rule { package: "xtask", own: &[], others: Others::Only(&["serde_json", "toml"]) },
 ];
 

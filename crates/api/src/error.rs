@@ -248,12 +248,16 @@ impl Problem {
                 Self::unavailable("The session was removed meanwhile. Trying again makes a new one.")
             }
             EngineError::NotSealed { .. }
+            | EngineError::NotAttached { .. }
+            | EngineError::Suspended
             | EngineError::OlderSchema { .. }
             | EngineError::NewerSchema { .. }
             | EngineError::Login { .. } => Self::not_ready(error),
             EngineError::InvalidUrl { .. }
             | EngineError::File { .. }
             | EngineError::Attach { .. }
+            | EngineError::ForeignBase { .. }
+            | EngineError::HoldsChanges { .. }
             | EngineError::NotBoundForWriting
             | EngineError::Database(_) => Self::internal(),
         }

@@ -14,7 +14,6 @@ use demo_reset_persistence::{
 };
 use uuid::Uuid;
 
-use crate::args::UserName;
 use crate::edge;
 use crate::exit::Refusal;
 use crate::progress::Progress;
@@ -39,18 +38,33 @@ pub(crate) struct Person {
     pub(crate) email: String,
 }
 
+/// Whether the database is a host's, which has no users and organizations that are known here.
+pub(crate) fn is_of_host(database: &Database) -> Result<bool> {
+    Ok(base_state(database.url())? == BaseState::Attached)
+}
+
+/// The engine's text for an organization.
+pub(crate) fn organization_key(database: &Database, slug: &str) -> Result<String> {
+    if is_of_host(database)? {
+        return Ok(slug.to_owned());
+    }
+    Ok(organization(database, slug)?.id.to_string())
+}
+
 /// The organization of this short name.
 pub(crate) fn organization(database: &Database, slug: &str) -> Result<Organization> {
     let found = database.read_base(|conn| compliance::organization_by_slug(conn, slug))?;
     Ok(found.ok_or_else(|| Refusal::UnknownOrganization(slug.to_owned()))?)
 }
 
-/// A user of the organization.
-pub(crate) fn person(database: &Database, slug: &str, name: &UserName) -> Result<Person> {
+/// A user of the organization. Over a host's database both are any text.
+pub(crate) fn person(database: &Database, slug: &str, name: &str) -> Result<Person> {
+    if is_of_host(database)? {
+        return Ok(Person { key: UserKey::new(slug, name)?, email: name.to_owned() });
+    }
     let organization = organization(database, slug)?;
-    let name = name.to_string();
-    let user = database.read_base(|conn| compliance::user_find(conn, organization.id, &name))?;
-    let unknown = || Refusal::UnknownUser { user: name.clone(), organization: slug.to_owned() };
+    let user = database.read_base(|conn| compliance::user_find(conn, organization.id, name))?;
+    let unknown = || Refusal::UnknownUser { user: name.to_owned(), organization: slug.to_owned() };
     let user = user.ok_or_else(unknown)?;
     Ok(Person { key: user.session_key()?, email: user.email })
 }
@@ -58,9 +72,13 @@ pub(crate) fn person(database: &Database, slug: &str, name: &UserName) -> Result
 /// The e-mail addresses of those users of the organization that have one, by the engine's text for the user.
 pub(crate) fn emails<'u>(
     database: &Database,
-    organization: Uuid,
+    organization: &str,
     users: impl Iterator<Item = &'u str>,
 ) -> Result<HashMap<String, String>> {
+    let Ok(organization) = Uuid::try_parse(organization) else { return Ok(HashMap::new()) };
+    if is_of_host(database)? {
+        return Ok(HashMap::new());
+    }
     Ok(database.read_base(|conn| {
         let mut emails = HashMap::new();
         for user in users {
@@ -72,8 +90,11 @@ pub(crate) fn emails<'u>(
     })?)
 }
 
-/// Opens a database that holds the demo.
+/// Opens a database that holds the demo, or a host's that is attached.
 pub(crate) fn open(url: &DatabaseUrl) -> Result<Database> {
+    if base_state(url)? == BaseState::Attached {
+        return Ok(Database::open_attached(url, OpenOptions::default(), edge::now())?);
+    }
     if !is_seeded(url)? {
         return Err(Refusal::NotSeeded(url.to_string()).into());
     }
@@ -94,7 +115,7 @@ pub(crate) fn is_seeded(url: &DatabaseUrl) -> Result<bool> {
     match base_state(url)? {
         BaseState::Missing | BaseState::Empty => Ok(false),
         BaseState::Sealed => Ok(true),
-        BaseState::Unsealed => Err(Refusal::Foreign(url.to_string()).into()),
+        BaseState::Unsealed | BaseState::Attached => Err(Refusal::Foreign(url.to_string()).into()),
     }
 }
 

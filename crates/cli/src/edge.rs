@@ -17,6 +17,12 @@ pub(crate) fn new_archive_id() -> ArchiveId {
     ArchiveId(Uuid::now_v7())
 }
 
+/// A new id for a session.
+#[allow(clippy::disallowed_methods, reason = "the edge: commands make ids here and nowhere else")]
+pub(crate) fn new_id() -> Uuid {
+    Uuid::new_v4()
+}
+
 /// A new id for a base.
 #[allow(clippy::disallowed_methods, reason = "the edge: commands make ids here and nowhere else")]
 pub(crate) fn new_base_id() -> Uuid {

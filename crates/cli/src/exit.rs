@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     NotSeeded(String),
     #[error("{0} already holds base data")]
     AlreadySeeded(String),
+    #[error("{0} obstacle(s) stand in the way of an attach")]
+    CannotAttach(usize),
     #[error("{0} was not made by demo-reset, or was not completely loaded")]
     Foreign(String),
 }
@@ -147,6 +149,7 @@ fn judge_refusal(refusal: &Refusal) -> (Exit, Option<&'static str>) {
         }
         Refusal::NotSeeded(_) => (Exit::NotReady, Some("`demo-reset seed` loads it")),
         Refusal::AlreadySeeded(_) => (Exit::NotReady, Some("--replace loads it again")),
+        Refusal::CannotAttach(_) => (Exit::NotReady, Some("--tables names the tables to attach")),
         Refusal::Foreign(_) => {
             (Exit::NotReady, Some("choose another with --database-url, or move this one away"))
         }
@@ -162,7 +165,12 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
         EngineError::NewerSchema { .. }
         | EngineError::OlderSchema { .. }
         | EngineError::Login { .. }
-        | EngineError::Attach { .. } => (Exit::NotReady, None),
+        | EngineError::Attach { .. }
+        | EngineError::ForeignBase { .. } => (Exit::NotReady, None),
+        EngineError::NotAttached { .. } | EngineError::Suspended => {
+            (Exit::NotReady, Some("`demo-reset attach` puts its tables under sessions"))
+        }
+        EngineError::HoldsChanges { .. } => (Exit::NotConfirmed, None),
         EngineError::NotSealed { .. } => {
             (Exit::NotReady, Some("load the demo dataset with `demo-reset seed`"))
         }

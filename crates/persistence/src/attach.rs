@@ -4,6 +4,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::connection::{Link, Sql};
+use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::spec::TableSpec;
 
@@ -17,13 +18,32 @@ pub struct AttachOptions {
 }
 
 impl AttachOptions {
-    /// Whether a table is to be attached.
-    pub(crate) fn wants(&self, name: &str) -> bool {
+    /// Whether a table is to be attached. On PostgreSQL names that differ in case are different names.
+    pub(crate) fn wants(&self, name: &str, dialect: Dialect) -> bool {
         match &self.tables {
-            Some(wanted) => wanted.iter().any(|table| table.eq_ignore_ascii_case(name)),
+            Some(wanted) => wanted.iter().any(|table| dialect.same_name(table, name)),
             None => true,
         }
     }
+}
+
+/// Why a database is being taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// To serve what was loaded or attached before. A host's base that is suspended, or whose schema has changed, is
+    /// taken up as it is now; one in which only rows have changed keeps its manifest, so that verification tells.
+    Open,
+    /// By the word of its owner: the base of a host counts as it is now.
+    Attach,
+}
+
+/// A view of the host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViewSpec {
+    /// Its name, unquoted.
+    pub(crate) name: String,
+    /// What follows the name in CREATE VIEW.
+    pub(crate) definition: String,
 }
 
 /// What is attached, as the base defines it now.
@@ -33,6 +53,8 @@ pub(crate) struct Attached {
     pub(crate) tables: Vec<TableSpec>,
     /// The other tables of the base.
     pub(crate) outside: Vec<TableSpec>,
+    /// The host's views, in an order in which each refers only to those before it.
+    pub(crate) views: Vec<ViewSpec>,
     /// Whether views end with the tracking columns.
     pub(crate) tracking_columns: bool,
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::archive::archive_list;
-use crate::attach::{AttachOptions, Attached};
+use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
@@ -237,6 +237,8 @@ pub enum BaseState {
     Empty,
     /// A sealed base.
     Sealed,
+    /// A host's database that is attached, or suspended.
+    Attached,
     /// A database that was never sealed: of a host, or half loaded by something else.
     Unsealed,
 }
@@ -256,7 +258,8 @@ pub fn base_state(url: &DatabaseUrl) -> Result<BaseState> {
 /// stays as it is. Sessions take the new base up when the database is next opened.
 ///
 /// # Errors
-/// What `build` returns, or what stands in the way of putting the base in place.
+/// [`Error::ForeignBase`] where the data at `url` is not the engine's to replace, what `build` returns, or what
+/// stands in the way of putting the base in place.
 pub fn load_base<E: From<Error>>(
     url: &DatabaseUrl,
     new_id: uuid::Uuid,
@@ -287,6 +290,9 @@ fn load<E: From<Error>>(
     only_first: bool,
     build: impl FnOnce(&mut AnyConnection) -> std::result::Result<(), E>,
 ) -> std::result::Result<bool, E> {
+    if matches!(base_state(url)?, BaseState::Unsealed | BaseState::Attached) {
+        return Err(Error::ForeignBase { url: url.to_string() }.into());
+    }
     let id = new_id.to_string();
     match url {
         DatabaseUrl::Sqlite(path) => sqlite::load::load(path, &id, only_first, build),
@@ -298,6 +304,12 @@ fn load<E: From<Error>>(
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Database").field(&self.inner.url).finish()
+    }
 }
 
 struct Inner {
@@ -359,11 +371,12 @@ impl Database {
                     });
                 }
                 let sessions = sessions_file(base);
-                let attached = sqlite::attach::take_up(base, &sessions, &options.attach, now)?;
+                let (attached, _) =
+                    sqlite::attach::take_up(base, &sessions, &options.attach, Claim::Open, now)?;
                 (Connector::Sqlite(sqlite::connect::Connector::new(base.clone(), sessions)), attached)
             }
             DatabaseUrl::Postgres(text) => {
-                let attached = postgres::base::take_up(text, &options.attach)?;
+                let attached = postgres::base::take_up(text, &options.attach, now)?;
                 (
                     Connector::Postgres(postgres::connect::Connector::new(
                         text.clone(),
@@ -396,6 +409,24 @@ impl Database {
             options,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Opens a host's database with what it was attached with.
+    ///
+    /// # Errors
+    /// [`Error::NotAttached`], and those of [`Database::open`].
+    pub fn open_attached(url: &DatabaseUrl, options: OpenOptions, now: DateTime<Utc>) -> Result<Self> {
+        let attached_with = match url {
+            DatabaseUrl::Sqlite(base) => sqlite::host::attached_with(&sessions_file(base))?,
+            DatabaseUrl::Postgres(text) => postgres::host::attached_with(text)?,
+        };
+        let attach = attached_with.ok_or_else(|| Error::NotAttached { url: url.to_string() })?;
+        Self::open(url, OpenOptions { attach, ..options }, now)
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.url
     }
 
     fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {

@@ -27,6 +27,14 @@ impl Dialect {
         quote(name)
     }
 
+    /// Whether two names are the same to the database.
+    pub(crate) fn same_name(self, left: &str, right: &str) -> bool {
+        match self {
+            Self::Sqlite => left.eq_ignore_ascii_case(right),
+            Self::Postgres => left == right,
+        }
+    }
+
     /// The change table of a table.
     pub(crate) fn change_table(self, table: &str) -> String {
         match self {
@@ -77,7 +85,7 @@ impl Dialect {
         match self {
             Self::Sqlite => ddl::snapshot(table, alias),
             Self::Postgres => {
-                format!("to_jsonb({alias}) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[]")
+                format!("to_jsonb({alias}.*) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[]")
             }
         }
     }
@@ -86,7 +94,7 @@ impl Dialect {
     pub(crate) fn snapshot_of_base(self, table: &TableSpec, alias: &str) -> String {
         match self {
             Self::Sqlite => ddl::snapshot(table, alias),
-            Self::Postgres => format!("to_jsonb({alias})"),
+            Self::Postgres => format!("to_jsonb({alias}.*)"),
         }
     }
 }

@@ -53,6 +53,34 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// The database is not the engine's to fill: its data would be lost.
+    #[error("{url} holds data that demo-reset did not load: it is not replaced")]
+    ForeignBase {
+        /// The database, without a password.
+        url: String,
+    },
+    /// No database of a host is attached there.
+    #[error("{url} is not attached")]
+    NotAttached {
+        /// The database, without a password.
+        url: String,
+    },
+    /// Sessions have stepped aside for a change of the host's.
+    #[error("sessions are suspended: attach the database again")]
+    Suspended,
+    /// What a detach would lose has not been confirmed; nothing was changed.
+    #[error(
+        "the database holds {archives} archive(s) that can still be undone and {changes} change(s) of \
+         {sessions} session(s)"
+    )]
+    HoldsChanges {
+        /// Archives inside their undo window.
+        archives: u64,
+        /// Changes in live layers.
+        changes: u64,
+        /// Sessions.
+        sessions: u64,
+    },
     /// Tables cannot be put under sessions.
     #[error("cannot attach: {}", reasons.join("; "))]
     Attach {
@@ -177,6 +205,7 @@ fn from_trigger(reason: &str) -> Option<Error> {
         () if starts("FOREIGN KEY constraint failed") => constraint(ConstraintKind::ForeignKey),
         () if starts("not bound") || starts("the statement began") => Some(Error::NotBoundForWriting),
         () if starts("there is no such session") => Some(Error::UnknownSession),
+        () if starts("sessions are suspended") => Some(Error::Suspended),
         () => None,
     }
 }

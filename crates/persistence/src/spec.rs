@@ -5,6 +5,9 @@
 
 use demo_reset_domain::{Reference, parents_before_children};
 
+use crate::attach::ViewSpec;
+use crate::host::NoteKind;
+
 /// A table that can stand under sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableSpec {
@@ -28,6 +31,29 @@ pub(crate) struct TableSpec {
     pub(crate) foreign_keys: Vec<ForeignKeySpec>,
     /// SQLite: a STRICT table.
     pub(crate) strict: bool,
+    /// PostgreSQL: row triggers of the host's, which run in sessions too.
+    pub(crate) triggers: Vec<TriggerSpec>,
+}
+
+/// A row trigger of the host's, for one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TriggerSpec {
+    /// Its name.
+    pub(crate) name: String,
+    /// A name for its clone, of the same place in the order of names.
+    pub(crate) clone_name: String,
+    /// `insert`, `update` or `delete`.
+    pub(crate) event: &'static str,
+    /// BEFORE rather than AFTER.
+    pub(crate) before: bool,
+    /// A constraint trigger: its DEFERRABLE clause.
+    pub(crate) deferrable: Option<&'static str>,
+    /// The columns of UPDATE OF: positions in the table.
+    pub(crate) columns: Vec<usize>,
+    /// The condition of WHEN.
+    pub(crate) condition: Option<String>,
+    /// The function with its arguments.
+    pub(crate) call: String,
 }
 
 /// A column.
@@ -43,6 +69,8 @@ pub(crate) struct ColumnSpec {
     pub(crate) not_null: bool,
     /// PostgreSQL: the sequence that hands out its values.
     pub(crate) sequence: Option<String>,
+    /// PostgreSQL: GENERATED ALWAYS AS IDENTITY, to which no statement gives a value.
+    pub(crate) always_identity: bool,
     /// The text of its DEFAULT expression.
     pub(crate) default: Option<String>,
     /// The expression it is generated from.
@@ -186,6 +214,10 @@ pub(crate) struct Discovery {
     pub(crate) tables: Vec<TableSpec>,
     /// Tables that cannot, each with its reason.
     pub(crate) refused: Vec<(String, String)>,
+    /// The host's views, each after those that it refers to.
+    pub(crate) views: Vec<ViewSpec>,
+    /// What sessions do not run or do not see, or see otherwise.
+    pub(crate) notes: Vec<(NoteKind, String, String)>,
 }
 
 /// The tables in an order that puts parents before children.

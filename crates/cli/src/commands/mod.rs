@@ -1,12 +1,17 @@
 //! One module per command.
 
+mod attach;
 mod cleanup;
+mod detach;
 mod migrate;
 mod reset;
 mod seed;
 mod serve;
 mod sessions;
+mod sql;
 mod stats;
+mod status;
+mod suspend;
 mod undo;
 mod verify;
 
@@ -28,6 +33,11 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Cleanup(arguments) => cleanup::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),
+        Command::Sql(arguments) => sql::run(&arguments),
+        Command::Attach(arguments) => attach::run(arguments),
+        Command::Detach(arguments) => detach::run(&arguments),
+        Command::Suspend(arguments) => suspend::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
     }
 }
 

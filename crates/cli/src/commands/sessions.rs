@@ -6,10 +6,10 @@ use crate::{backend, output};
 
 pub(super) fn run(arguments: &Sessions) -> Result<()> {
     let database = backend::open(&arguments.database.url)?;
-    let organization = backend::organization(&database, &arguments.organization.slug)?;
-    let sessions = database.sessions(Some(&organization.id.to_string()))?;
+    let organization = backend::organization_key(&database, &arguments.organization.slug)?;
+    let sessions = database.sessions(Some(&organization))?;
     let users = sessions.iter().map(|summary| summary.session.user.user());
-    let emails = backend::emails(&database, organization.id, users)?;
+    let emails = backend::emails(&database, &organization, users)?;
     // A user without an account any more is shown by id.
     let email = |user: &str| emails.get(user).cloned().unwrap_or_else(|| user.to_owned());
     if arguments.format.json {

@@ -9,8 +9,8 @@ use crate::{backend, edge, output};
 
 pub(super) fn run(arguments: &Stats) -> Result<()> {
     let database = backend::open(&arguments.database.url)?;
-    let organization = backend::organization(&database, &arguments.organization.slug)?;
-    let figures = database.stats(Some(&organization.id.to_string()), edge::now())?;
+    let organization = backend::organization_key(&database, &arguments.organization.slug)?;
+    let figures = database.stats(Some(&organization), edge::now())?;
     if arguments.format.json {
         write_json(&figures)
     } else {

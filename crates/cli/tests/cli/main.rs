@@ -6,6 +6,7 @@
     reason = "a test fails by panicking and says what it skips, in its helpers too"
 )]
 
+mod attach;
 mod database;
 mod harness;
 mod serve;

@@ -6,15 +6,17 @@ use diesel::{PgConnection, QueryableByName};
 
 use super::attach::{self, grant};
 use super::connect::{self, APPLICATION_ROLE};
-use crate::attach::{AttachOptions, Attached};
+use super::host;
+use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
 use crate::database::BaseState;
 use crate::error::{Error, Result};
+use crate::host::AttachReport;
 use crate::spec::is_bookkeeping;
 use crate::sql_text::{literal, quote};
 use crate::verify::{TableSeal, store_manifest};
-use crate::{migrate, reconcile};
+use crate::{migrate, reconcile, verify};
 
 #[derive(QueryableByName)]
 struct Name {
@@ -40,8 +42,22 @@ struct FingerprintRow {
 struct StateRow {
     #[diesel(sql_type = Bool)]
     is_sealed: bool,
+    #[diesel(sql_type = Bool)]
+    of_host: bool,
     #[diesel(sql_type = BigInt)]
     rows: i64,
+}
+
+#[derive(QueryableByName)]
+struct BaseRow {
+    #[diesel(sql_type = Bool)]
+    is_sealed: bool,
+    #[diesel(sql_type = Bool)]
+    of_host: bool,
+    #[diesel(sql_type = Bool)]
+    all_tables: bool,
+    #[diesel(sql_type = Bool)]
+    tracking_columns: bool,
 }
 
 /// The names of all ordinary tables of `public`, migration bookkeeping left out.
@@ -75,9 +91,13 @@ pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> 
     })
 }
 
-fn has_engine(link: &mut Link<'_>) -> Result<bool> {
-    let row: Option<Flag> =
-        link.first(Sql::new("select to_regclass('demo.demo_base') is not null as flag", []))?;
+/// Whether the engine's tables are there, of a version that knows hosts.
+pub(crate) fn has_engine(link: &mut Link<'_>) -> Result<bool> {
+    let row: Option<Flag> = link.first(Sql::new(
+        "select exists (select 1 from pg_attribute where attrelid = to_regclass('demo.demo_base') \
+         and attname = 'of_host') as flag",
+        [],
+    ))?;
     Ok(row.is_some_and(|row| row.flag))
 }
 
@@ -94,7 +114,7 @@ fn holds(link: &mut Link<'_>) -> Result<BaseState> {
     let has_tables = !base_tables(link)?.is_empty();
     let sealed: Option<StateRow> = if has_engine(link)? {
         link.first(Sql::new(
-            "select sealed_at is not null as is_sealed, \
+            "select sealed_at is not null as is_sealed, of_host, \
              (select coalesce(sum(row_count), 0)::bigint from demo.demo_manifest) as rows from demo.demo_base",
             [],
         ))?
@@ -102,6 +122,7 @@ fn holds(link: &mut Link<'_>) -> Result<BaseState> {
         None
     };
     Ok(match sealed {
+        Some(row) if row.of_host => BaseState::Attached,
         Some(row) if row.is_sealed && row.rows > 0 => BaseState::Sealed,
         Some(row) if row.is_sealed => BaseState::Empty,
         _ if has_tables => BaseState::Unsealed,
@@ -113,7 +134,7 @@ fn holds(link: &mut Link<'_>) -> Result<BaseState> {
 const GUARDS: [(&str, &str); 2] =
     [("demo_guard_write", "insert or update or delete"), ("demo_guard_truncate", "truncate")];
 
-fn guard(table: &str) -> String {
+pub(crate) fn guard(table: &str) -> String {
     let create = |(name, events): (&str, &str)| {
         format!(
             "create or replace trigger {name} before {events} on public.{} for each statement \
@@ -124,21 +145,44 @@ fn guard(table: &str) -> String {
     GUARDS.map(create).concat()
 }
 
-fn unguard(table: &str) -> String {
+pub(crate) fn unguard(table: &str) -> String {
     GUARDS.map(|(name, _)| format!("drop trigger if exists {name} on public.{};\n", quote(table))).concat()
 }
 
-/// Takes the manifest, guards every table, and begins a new epoch. Runs in a transaction of the owner.
-fn seal(link: &mut Link<'_>, base_id: &str, now: DateTime<Utc>) -> Result<()> {
-    let tables = base_tables(link)?;
+/// Takes the manifest of `tables`, guards them, and begins a new epoch. Runs in a transaction of the owner.
+fn seal(
+    link: &mut Link<'_>,
+    tables: &[String],
+    base_id: &str,
+    options: Option<&AttachOptions>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    // Nobody writes between the count and the guard.
+    let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+    if !names.is_empty() {
+        link.batch(&format!("lock table {} in share row exclusive mode;", names.join(", ")))?;
+    }
     let seals = tables.iter().map(|table| table_seal(link, table)).collect::<Result<Vec<_>>>()?;
+    let before: Vec<Name> =
+        link.load(Sql::new("select table_name as name from demo.demo_manifest order by table_name", []))?;
+    let present = base_tables(link)?;
+    let gone = before.into_iter().map(|row| row.name).filter(|name| !tables.contains(name));
+    let unguards: String = gone.filter(|name| present.contains(name)).map(|name| unguard(&name)).collect();
     store_manifest(link, &seals)?;
-    link.batch(&tables.iter().map(|table| guard(table)).collect::<String>())?;
+    link.batch(&(unguards + &tables.iter().map(|table| guard(table)).collect::<String>()))?;
+    let flag = |value: bool| if value { "true" } else { "false" };
     let mut update = Sql::default();
-    update.push("insert into demo.demo_base as b (one, base_id, epoch, tracking_columns, sealed_at, application_role) values (1, ");
-    update.bind(base_id).push(", 1, false, ").bind(now).push(&format!(
-        ", {}) on conflict (one) do update set base_id = excluded.base_id, epoch = b.epoch + 1, sealed_at = excluded.sealed_at",
-        literal(APPLICATION_ROLE)
+    update.push("insert into demo.demo_base as b (one, base_id, epoch, tracking_columns, sealed_at, application_role, of_host, all_tables) values (1, ");
+    update
+        .bind(base_id)
+        .push(&format!(", 1, {}, ", flag(options.is_some_and(|options| options.tracking_columns))));
+    update.bind(now).push(&format!(
+        ", {}, {}, {}) on conflict (one) do update set base_id = excluded.base_id, epoch = b.epoch + 1, \
+         sealed_at = excluded.sealed_at, of_host = excluded.of_host, all_tables = excluded.all_tables{}",
+        literal(APPLICATION_ROLE),
+        flag(options.is_some()),
+        flag(options.is_none_or(|options| options.tables.is_none())),
+        if options.is_some() { ", tracking_columns = excluded.tracking_columns" } else { "" },
     ));
     link.execute(update)?;
     grant(link)
@@ -175,7 +219,8 @@ pub(crate) fn load<E: From<Error>>(
         build(conn)?;
         let mut link = conn.link();
         link.batch("set local search_path = demo, public; analyze;")?;
-        seal(&mut link, base_id, now)?;
+        let tables = base_tables(&mut link)?;
+        seal(&mut link, &tables, base_id, None, now)?;
         let attached = attach::attached(&mut link)?;
         reconcile::reconcile(&mut link, &attached.tables)?;
         Ok(true)
@@ -184,7 +229,7 @@ pub(crate) fn load<E: From<Error>>(
 
 /// Migrates if the login owns the engine's schema, and attaches; a login of the application role only looks
 /// whether everything is current.
-pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
+pub(crate) fn take_up(url: &str, options: &AttachOptions, now: DateTime<Utc>) -> Result<Attached> {
     let mut conn = connect::open(url)?;
     if !is_owner(&mut conn)? {
         if !connect::work_as(&mut Link::Postgres(&mut conn), APPLICATION_ROLE)? {
@@ -192,18 +237,41 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
         }
         migrate::check_current(&mut Link::Postgres(&mut conn))?;
         return in_transaction(&mut conn, Mode::Read, |conn| {
-            attach::attached_currently(&mut conn.link(), options)
+            let mut link = conn.link();
+            if base_row(&mut link)?.is_some_and(|row| row.of_host && !row.is_sealed) {
+                return Err(Error::Suspended);
+            }
+            attach::attached_currently(&mut link, options)
         });
     }
     migrate::migrate_postgres(&mut conn)?;
-    in_transaction(&mut conn, Mode::Write, |conn| {
-        let mut link = conn.link();
-        link.batch("select pg_advisory_xact_lock(hashtext('demo-reset'), 1)")?;
-        let base: Option<Flag> =
-            link.first(Sql::new("select sealed_at is not null as flag from demo.demo_base", []))?;
-        if !base.is_some_and(|row| row.flag) {
-            return Err(Error::NotSealed { reason: "the database has no sealed base".to_owned() });
-        }
+    in_transaction(&mut conn, Mode::Write, |conn| Ok(take_up_in(conn, options, Claim::Open, now)?.0))
+}
+
+fn base_row(link: &mut Link<'_>) -> Result<Option<BaseRow>> {
+    link.first(Sql::new(
+        "select sealed_at is not null as is_sealed, of_host, all_tables, tracking_columns from demo.demo_base",
+        [],
+    ))
+}
+
+/// Attaches, and takes a host's base up as it is now where it was suspended, where its schema or what is attached of
+/// it has changed, or where its owner says so. Runs in a transaction of the owner, over migrated tables.
+pub(crate) fn take_up_in(
+    conn: &mut PgConnection,
+    options: &AttachOptions,
+    claim: Claim,
+    now: DateTime<Utc>,
+) -> Result<(Attached, AttachReport)> {
+    let mut link = conn.link();
+    link.batch("select pg_advisory_xact_lock(hashtext('demo-reset'), 1)")?;
+    let base = base_row(&mut link)?;
+    let of_host = base.as_ref().map_or(claim == Claim::Attach, |row| row.of_host);
+    let is_sealed = base.as_ref().is_some_and(|row| row.is_sealed);
+    if !of_host && !is_sealed {
+        return Err(Error::NotSealed { reason: "the database has no sealed base".to_owned() });
+    }
+    if !of_host {
         link.execute(Sql::new(
             if options.tracking_columns {
                 "update demo.demo_base set tracking_columns = true where not tracking_columns"
@@ -212,8 +280,24 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
             },
             [],
         ))?;
-        attach::attach(&mut link, options)
-    })
+        return attach::attach(&mut link, options, false);
+    }
+    host::resume(&mut link)?;
+    let (attached, mut report) = attach::attach(&mut link, options, !is_sealed)?;
+    let is_as_asked = base.as_ref().is_some_and(|row| {
+        row.tracking_columns == options.tracking_columns && row.all_tables == options.tables.is_none()
+    });
+    let tables: Vec<String> = attached.tables.iter().map(|table| table.name.clone()).collect();
+    let is_same = is_sealed
+        && is_as_asked
+        && !report.tables_changed
+        && (claim == Claim::Open || verify::verify(&mut link)?.base_is_intact());
+    if !is_same {
+        seal(&mut link, &tables, HOST_BASE, Some(options), now)?;
+        report.epoch = verify::epoch(&mut link)?;
+        report.reconciled = reconcile::reconcile(&mut link, &attached.tables)?;
+    }
+    Ok((attached, report))
 }
 
 /// What a login is told that is no member of the application role.
@@ -227,6 +311,8 @@ fn login_error(conn: &mut PgConnection, reason: &str) -> Result<Error> {
     let login = row.map(|row| row.name).unwrap_or_default();
     Ok(Error::Login { login, reason: reason.to_owned() })
 }
+/// The id of a base that the engine has not loaded.
+const HOST_BASE: &str = "host";
 
 /// Whether the login may change the engine's schema, or make it.
 fn is_owner(conn: &mut PgConnection) -> Result<bool> {

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use crate::attach::Attached;
-use crate::spec::{Action, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
+use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec, TriggerSpec};
 use crate::sql_text::{join, literal, quote};
 
 fn key_names(spec: &TableSpec) -> Vec<String> {
@@ -34,8 +34,36 @@ fn function(spec: &TableSpec, purpose: &str) -> String {
 
 /// The shadow of a sequence: of the same name, in the schema `demo`, so that the host's never advances.
 pub(crate) fn shadow_sequence(sequence: &str) -> String {
-    let name = sequence.strip_prefix("public.").unwrap_or(sequence);
-    format!("demo.{name}")
+    match sequence.strip_prefix("public.") {
+        Some(name) => format!("demo.{name}"),
+        // Of another schema: its name may be taken in `demo`.
+        None => format!("demo.demo_sequence_{}", &blake3::hash(sequence.as_bytes()).to_hex()[..16]),
+    }
+}
+
+/// What `nextval` is called with in a default, in front of the name and behind it.
+const NEXTVAL: (&str, &str) = ("nextval('", "'::regclass)");
+
+/// The sequences that a default takes numbers from.
+pub(crate) fn sequences_of(default: &str) -> Vec<String> {
+    let calls = default.split(NEXTVAL.0).skip(1);
+    calls.filter_map(|call| Some(call.split_once(NEXTVAL.1)?.0.replace("''", "'"))).collect()
+}
+
+/// The same default over the shadows of its sequences.
+fn shadowed(default: &str) -> String {
+    sequences_of(default).iter().fold(default.to_owned(), |text, sequence| {
+        let call = |name: &str| format!("nextval({}::regclass)", literal(name));
+        text.replace(&call(sequence), &call(&shadow_sequence(sequence)))
+    })
+}
+
+/// What a column gets where a statement gives it nothing.
+pub(crate) fn default_value(column: &ColumnSpec) -> Option<String> {
+    match (&column.sequence, &column.default) {
+        (Some(sequence), _) => Some(format!("nextval({}::regclass)", literal(&shadow_sequence(sequence)))),
+        (None, default) => default.as_deref().map(shadowed),
+    }
 }
 
 /// Statements that make the change table with its indexes and counting triggers.
@@ -108,7 +136,7 @@ pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
         format!(
             "select a.id as archive_id, a.session_id, {}::text as table_name, json_build_array({key})::text as record_key, \
              c.demo_kind as kind, c.demo_changed_at as changed_at, \
-             to_jsonb(c) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[] as snapshot \
+             to_jsonb(c.*) - '{{demo_layer,demo_kind,demo_changed_at}}'::text[] as snapshot \
              from demo.demo_archives a join demo_changes.{} c on c.demo_layer = a.layer where a.restored_at is null",
             literal(&spec.name),
             quote(&spec.name)
@@ -129,13 +157,45 @@ pub(crate) fn objects(attached: &Attached) -> String {
         sql.push_str(&triggers.update());
         sql.push_str(&triggers.delete());
         sql.push_str(&triggers.settle());
+        for trigger in &spec.triggers {
+            sql.push_str(&host_trigger(spec, trigger));
+        }
     }
     sql
 }
 
-/// Statements that remove the view of a table, and with it its triggers.
-pub(crate) fn drop_objects(table: &str) -> String {
-    format!("drop view if exists demo.{} cascade;\n", quote(table))
+/// Whether a write is one of the session's, which the host's triggers run for, and not one of the engine's around it.
+const RUNS_HOST_TRIGGERS: &str = "current_setting('demo.host_triggers', true) = '1'";
+
+/// Clones a row trigger of the host's onto the change table.
+fn host_trigger(spec: &TableSpec, trigger: &TriggerSpec) -> String {
+    let mut when = vec![RUNS_HOST_TRIGGERS.to_owned()];
+    if trigger.event == "insert" {
+        // A tombstone is written where the session deletes.
+        when.push("new.demo_kind <> 'deleted'".to_owned());
+    }
+    if !trigger.columns.is_empty() {
+        // A view cannot tell which columns a statement names: those that get another value count. Compared by
+        // their bytes, since not every type has an equality.
+        let changed = trigger.columns.iter().map(|&at| {
+            let name = quote(&spec.columns[at].name);
+            format!("row(new.{name})::record *<> row(old.{name})::record")
+        });
+        when.push(format!("({})", join(changed, " or ")));
+    }
+    when.extend(trigger.condition.as_ref().map(|condition| format!("({condition})")));
+    format!(
+        "create {kind}trigger {name} {time} {event} on demo_changes.{table} {deferrable} for each row \
+         when ({when}) execute function {call};\n",
+        kind = if trigger.deferrable.is_some() { "constraint " } else { "" },
+        name = quote(&trigger.clone_name),
+        time = if trigger.before { "before" } else { "after" },
+        event = trigger.event,
+        table = quote(&spec.name),
+        deferrable = trigger.deferrable.unwrap_or_default(),
+        when = when.join(" and "),
+        call = trigger.call,
+    )
 }
 
 /// The view in front of a table. Its arms carry no conditions of their own: only so does the planner flatten it
@@ -160,11 +220,7 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
         same = same_key(spec, "o", "u"),
     );
     for column in spec.writable() {
-        let default = match (&column.sequence, &column.default) {
-            (Some(sequence), _) => format!("nextval({}::regclass)", literal(&shadow_sequence(sequence))),
-            (None, Some(default)) => default.clone(),
-            (None, None) => continue,
-        };
+        let Some(default) = default_value(column) else { continue };
         let _ = writeln!(
             sql,
             "alter view demo.{table} alter column {} set default {default};",
@@ -173,6 +229,12 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
     }
     sql
 }
+
+/// Switches the host's triggers off and on around what a write does, and back to what they were before it: a trigger
+/// of the host's may itself write through a view.
+const OFF: &str = "  perform set_config('demo.host_triggers', '', true);\n";
+const ON: &str = "  perform set_config('demo.host_triggers', '1', true);\n";
+const BACK: &str = "  perform set_config('demo.host_triggers', demo_v_outer, true);\n";
 
 /// Generates the triggers of one view and its change table.
 struct Triggers<'a> {
@@ -207,7 +269,7 @@ impl Triggers<'_> {
 
     fn function(&self, purpose: &str, declarations: &str, body: &str) -> String {
         format!(
-            "create or replace function {}() returns trigger language plpgsql as $demo$\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
+            "create or replace function {}() returns trigger language plpgsql as $demo$\n#variable_conflict use_column\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
             function(self.spec, purpose)
         )
     }
@@ -299,12 +361,83 @@ impl Triggers<'_> {
     /// Variables have names that no column of a host's has, since PL/pgSQL takes one for the other.
     const DECLARATIONS: &'static str = "  demo_v_layer constant bigint := demo.live_layer();\n  demo_v_at constant timestamptz := demo.bound_now();\n  demo_v_kind text;\n";
 
+    /// Refuses a value for a column that no statement gives one to: the view itself would drop it in silence.
+    fn refuse_given_values(&self, inserted: bool) -> String {
+        let mut sql = String::new();
+        for column in &self.spec.columns {
+            let is_generated = column.generated.is_some();
+            if !is_generated && (inserted || !column.always_identity) {
+                continue;
+            }
+            let name = quote(&column.name);
+            let (given, message) = if inserted {
+                (
+                    format!("new.{name} is not null"),
+                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+                )
+            } else {
+                (
+                    format!("row(new.{name})::record *<> row(old.{name})::record"),
+                    format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                )
+            };
+            let _ = writeln!(
+                sql,
+                "  if {given} then\n    raise exception {} using errcode = 'generated_always', column = {}, table = {}, schema = 'public';\n  end if;",
+                literal(&message).replace('%', "%%"),
+                literal(&column.name),
+                literal(&self.spec.name)
+            );
+        }
+        sql
+    }
+
+    /// Whether the host has row triggers, which must see every change of a row as the table would make it.
+    fn has_host_triggers(&self) -> bool {
+        !self.spec.triggers.is_empty()
+    }
+
+    /// Declarations of a function that runs the host's triggers.
+    fn host_declarations(&self) -> String {
+        format!(
+            "  demo_v_outer constant text := coalesce(current_setting('demo.host_triggers', true), '');\n  \
+             demo_v_row demo_changes.{}%rowtype;\n  demo_v_copied boolean := false;\n  demo_v_was_there boolean := false;\n",
+            self.table
+        )
+    }
+
+    /// INSERT into a table with row triggers of the host's. A tombstone under the key makes way first, so that the
+    /// row is inserted and not updated.
+    fn insert_with_host_triggers(&self) -> String {
+        let columns = writable(self.spec);
+        let (from, into) = self.returning_into_new();
+        let layer = "demo_layer, demo_kind, demo_changed_at";
+        let tombstone = join(columns.iter().map(|name| format!("demo_v_row.{name}")), ", ");
+        format!(
+            "{OFF}  delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c} and c.demo_kind = 'deleted'\n    \
+             returning c.* into demo_v_row;\n  demo_v_was_there := found;\n{ON}  \
+             insert into demo_changes.{table} as c ({layer}, {columns})\n    \
+             values (demo_v_layer, case when demo_v_was_there then 'edited' else 'created' end, demo_v_at, {values})\n    \
+             returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
+             if not found then\n    if demo_v_was_there then\n{OFF}      \
+             insert into demo_changes.{table} ({layer}, {columns}) values (demo_v_layer, 'deleted', demo_v_at, {tombstone});\n    \
+             end if;\n{BACK}    return null;\n  end if;\n{BACK}  \
+             if demo_v_kind = 'created' and exists (select 1 from public.{table} b where {same_b}) then\n    {raise};\n  end if;\n",
+            table = self.table,
+            same_c = same_key(self.spec, "c", "new"),
+            same_b = same_key(self.spec, "b", "new"),
+            columns = columns.join(", "),
+            values = join(columns.iter().map(|name| format!("new.{name}")), ", "),
+            raise = self.unique_violation(&self.spec.key_name),
+        )
+    }
+
     fn insert(&self) -> String {
         let columns = writable(self.spec);
         let (from, into) = self.returning_into_new();
         let values = join(columns.iter().map(|name| format!("new.{name}")), ", ");
         let set = join(columns.iter().map(|name| format!("{name} = excluded.{name}")), ", ");
-        let mut body = format!(
+        let write = format!(
             "  insert into demo_changes.{table} as c (demo_layer, demo_kind, demo_changed_at, {columns})\n    \
              values (demo_v_layer, 'created', demo_v_at, {values})\n    \
              on conflict (demo_layer, {key}) do update set demo_kind = 'edited', demo_changed_at = demo_v_at, {set}\n    \
@@ -316,13 +449,21 @@ impl Triggers<'_> {
             same = same_key(self.spec, "b", "new"),
             raise = self.unique_violation(&self.spec.key_name),
         );
+        let mut body = self.refuse_given_values(true);
+        let mut declarations = Self::DECLARATIONS.to_owned();
+        if self.has_host_triggers() {
+            body.push_str(&self.insert_with_host_triggers());
+            declarations.push_str(&self.host_declarations());
+        } else {
+            body.push_str(&write);
+        }
         body.push_str(&self.refuse_unique_clash(true));
         if !self.spec.foreign_keys.is_empty() {
             body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
         }
         body.push_str(self.tracking());
         body.push_str("  return new;\n");
-        self.function("insert", Self::DECLARATIONS, &body) + &self.instead_of("insert", "insert")
+        self.function("insert", &declarations, &body) + &self.instead_of("insert", "insert")
     }
 
     /// Finds the row in the layer; a base row is copied there first, exactly, so that whatever watches the change
@@ -334,8 +475,10 @@ impl Triggers<'_> {
              if not found then\n    \
              insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
              select demo_v_layer, 'edited', demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
-             if not found then\n      return null;\n    end if;\n    demo_v_kind := 'edited';\n  \
-             elsif demo_v_kind = 'deleted' then\n    return null;\n  end if;\n",
+             if not found then\n{back}      return null;\n    end if;\n    demo_v_kind := 'edited';\n{copied}  \
+             elsif demo_v_kind = 'deleted' then\n{back}    return null;\n  end if;\n",
+            back = if self.has_host_triggers() { BACK } else { "" },
+            copied = if self.has_host_triggers() { "    demo_v_copied := true;\n" } else { "" },
             table = self.table,
             columns = columns.join(", "),
             of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
@@ -351,7 +494,36 @@ impl Triggers<'_> {
         let key_changed =
             join(keys.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or ");
         let set = join(columns.iter().map(|name| format!("{name} = new.{name}")), ", ");
-        let mut body = self.take_into_layer();
+        let write = format!(
+            "update demo_changes.{table} c set demo_kind = demo_v_kind, demo_changed_at = demo_v_at, {set}\n    \
+             where c.demo_layer = demo_v_layer and {same_c_old} returning {from}",
+            table = self.table,
+            same_c_old = same_key(self.spec, "c", "old"),
+        );
+        let bury = format!(
+            "insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
+             select demo_v_layer, 'deleted', demo_v_at, {of_base} from public.{table} b where {same_b_old}",
+            table = self.table,
+            columns = columns.join(", "),
+            of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
+            same_b_old = same_key(self.spec, "b", "old"),
+        );
+        let with_host = self.has_host_triggers();
+        let write = if with_host {
+            // One statement, so that triggers which run after it find the old row gone.
+            format!(
+                "{ON}  with moved as ({write}), buried as ({bury} and demo_v_was_base and exists (select 1 from moved))\n    \
+                 select moved.* into {into} from moved;\n{}{BACK}",
+                self.skipped_by_host()
+            )
+        } else {
+            format!("  {write} into {into};\n  if demo_v_was_base then\n    {bury};\n  end if;\n")
+        };
+        let mut body = self.refuse_given_values(false);
+        if with_host {
+            body.push_str(OFF);
+        }
+        body.push_str(&self.take_into_layer());
         let _ = write!(
             body,
             "  if {key_changed} then\n    \
@@ -359,18 +531,10 @@ impl Triggers<'_> {
              delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c_new} and c.demo_kind = 'deleted';\n    \
              demo_v_was_base := exists (select 1 from public.{table} b where {same_b_old});\n    \
              demo_v_kind := case when exists (select 1 from public.{table} b where {same_new_b}) then 'edited' else 'created' end;\n  \
-             end if;\n  \
-             update demo_changes.{table} c set demo_kind = demo_v_kind, demo_changed_at = demo_v_at, {set}\n    \
-             where c.demo_layer = demo_v_layer and {same_c_old} returning {from} into {into};\n  \
-             if demo_v_was_base then\n    \
-             insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
-             select demo_v_layer, 'deleted', demo_v_at, {of_base} from public.{table} b where {same_b_old};\n  end if;\n",
+             end if;\n{write}",
             table = self.table,
-            columns = columns.join(", "),
-            of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
             same_new = same_key(self.spec, "v", "new"),
             same_c_new = same_key(self.spec, "c", "new"),
-            same_c_old = same_key(self.spec, "c", "old"),
             same_b_old = same_key(self.spec, "b", "old"),
             same_new_b = same_key(self.spec, "b", "new"),
             raise = self.unique_violation(&self.spec.key_name),
@@ -387,7 +551,10 @@ impl Triggers<'_> {
         }
         body.push_str(self.tracking());
         body.push_str("  return new;\n");
-        let declarations = format!("{}  demo_v_was_base boolean := false;\n", Self::DECLARATIONS);
+        let mut declarations = format!("{}  demo_v_was_base boolean := false;\n", Self::DECLARATIONS);
+        if with_host {
+            declarations.push_str(&self.host_declarations());
+        }
         self.function("update", &declarations, &body) + &self.instead_of("update", "update")
     }
 
@@ -404,8 +571,54 @@ impl Triggers<'_> {
         names
     }
 
+    /// After a write that a trigger of the host's has skipped: a copy that was made for it goes again.
+    fn skipped_by_host(&self) -> String {
+        format!(
+            "  if not found then\n    if demo_v_copied then\n{OFF}      delete from demo_changes.{} c where c.demo_layer = demo_v_layer and {};\n    \
+             end if;\n{BACK}    return null;\n  end if;\n{OFF}",
+            self.table,
+            same_key(self.spec, "c", "old")
+        )
+    }
+
+    /// DELETE from a table with row triggers of the host's: the copy is deleted, which they see, and its tombstone
+    /// comes in the same statement, so that those that run after it find the row gone.
+    fn delete_with_host_triggers(&self) -> String {
+        let columns = writable(self.spec);
+        format!(
+            "{ON}  if demo_v_kind = 'created' then\n    \
+             delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same};\n  else\n    \
+             with gone as (delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same} returning c.*)\n    \
+             insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
+             select demo_v_layer, 'deleted', demo_v_at, {of_gone} from gone g;\n  end if;\n{skipped}{BACK}",
+            table = self.table,
+            same = same_key(self.spec, "c", "old"),
+            columns = columns.join(", "),
+            of_gone = join(columns.iter().map(|name| format!("g.{name}")), ", "),
+            skipped = self.skipped_by_host(),
+        )
+    }
+
     fn delete(&self) -> String {
-        let mut body = self.take_into_layer();
+        let mut declarations = Self::DECLARATIONS.to_owned();
+        let mut body = String::new();
+        if self.has_host_triggers() {
+            declarations.push_str(&self.host_declarations());
+            body.push_str(OFF);
+            body.push_str(&self.take_into_layer());
+            body.push_str(&self.delete_with_host_triggers());
+        } else {
+            body.push_str(&self.take_into_layer());
+            self.delete_or_bury(&mut body);
+        }
+        if !self.incoming().is_empty() {
+            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
+        }
+        body.push_str("  return old;\n");
+        self.function("delete", &declarations, &body) + &self.instead_of("delete", "delete")
+    }
+
+    fn delete_or_bury(&self, body: &mut String) {
         let _ = write!(
             body,
             "  if demo_v_kind = 'created' then\n    \
@@ -415,11 +628,6 @@ impl Triggers<'_> {
             table = self.table,
             same = same_key(self.spec, "c", "old"),
         );
-        if !self.incoming().is_empty() {
-            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
-        }
-        body.push_str("  return old;\n");
-        self.function("delete", Self::DECLARATIONS, &body) + &self.instead_of("delete", "delete")
     }
 
     /// The queue: constraint triggers on the change table that check the foreign keys of a row that has come, and
@@ -450,7 +658,7 @@ impl Triggers<'_> {
                     "new.demo_layer = old.demo_layer and new.demo_layer = demo.live_layer() and \
                      ((new.demo_kind = 'deleted') <> (old.demo_kind = 'deleted') or {changed})"
                 ),
-                _ => "old.demo_kind = 'created' and old.demo_layer = demo.live_layer()".to_owned(),
+                _ => "old.demo_kind <> 'deleted' and old.demo_layer = demo.live_layer()".to_owned(),
             };
             let _ = writeln!(
                 sql,

@@ -9,3 +9,4 @@ pub(crate) mod base;
 pub(crate) mod connect;
 pub(crate) mod ddl;
 pub(crate) mod discover;
+pub(crate) mod host;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
+use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Bool, Text};
 
@@ -11,12 +12,18 @@ use super::base_file;
 use super::connect;
 use super::ddl;
 use super::discover::{self, discover};
-use crate::attach::{AttachOptions, Attached, attached_rows, change_count};
+use crate::adapt::{self, Adaptation};
+use crate::attach::{AttachOptions, Attached, Claim, attached_rows, change_count};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{Link, SessionConnection, Sql};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::host::AttachReport;
 use crate::spec::TableSpec;
 use crate::{migrate, reconcile, verify};
+
+/// The id of a base that carries none: a host's.
+const HOST_BASE: &str = "host";
 
 #[derive(QueryableByName)]
 struct TrackingRow {
@@ -32,6 +39,14 @@ struct ActiveRow {
     epoch: i64,
     #[diesel(sql_type = Bool)]
     tracking_columns: bool,
+    #[diesel(sql_type = Bool)]
+    is_sealed: bool,
+    #[diesel(sql_type = Bool)]
+    of_host: bool,
+    #[diesel(sql_type = Bool)]
+    all_tables: bool,
+    #[diesel(sql_type = Text)]
+    stamp: String,
 }
 
 /// Discovers the attached tables.
@@ -39,15 +54,35 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
     let names = attached_rows(link)?;
     let tracking: Option<TrackingRow> =
         link.first(Sql::new("select tracking_columns from main.demo_base", []))?;
-    let all = discover(link)?.tables;
+    let discovery = discover(link)?;
     let is_attached = |table: &TableSpec| names.iter().any(|row| row.name == table.name);
-    let (tables, outside) = all.into_iter().partition(is_attached);
-    Ok(Attached { tables, outside, tracking_columns: tracking.is_some_and(|row| row.tracking_columns) })
+    let (tables, outside) = discovery.tables.into_iter().partition(is_attached);
+    Ok(Attached {
+        tables,
+        outside,
+        views: discovery.views,
+        tracking_columns: tracking.is_some_and(|row| row.tracking_columns),
+    })
 }
 
 /// The statements that make the TEMP objects of a connection.
 pub(crate) fn connection_script(link: &mut Link<'_>) -> Result<String> {
-    Ok(ddl::connection_objects(&attached(link)?))
+    let mut attached = attached(link)?;
+    let enforces: Option<EnforcesRow> =
+        link.first(Sql::new("select foreign_keys as enforces from pragma_foreign_keys", []))?;
+    if !enforces.is_some_and(|row| row.enforces) {
+        // A connection of a host's that does not enforce them on its tables does not on the views either.
+        for table in attached.tables.iter_mut().chain(&mut attached.outside) {
+            table.foreign_keys.clear();
+        }
+    }
+    Ok(ddl::connection_objects(&attached))
+}
+
+#[derive(QueryableByName)]
+struct EnforcesRow {
+    #[diesel(sql_type = Bool)]
+    enforces: bool,
 }
 
 /// Opens the files, migrates the sessions file, and takes up the base that is there now: where it is another one
@@ -56,53 +91,103 @@ pub(crate) fn take_up(
     base: &Path,
     sessions: &Path,
     options: &AttachOptions,
+    claim: Claim,
     now: DateTime<Utc>,
-) -> Result<Attached> {
+) -> Result<(Attached, AttachReport)> {
     let mut conn = connect::open_both(base, sessions)?;
     // Readers and the writer work at the same time only in WAL mode; the mode stays with the file.
     conn.batch_execute("pragma main.journal_mode = wal;")?;
     migrate::migrate(&mut conn)?;
     in_transaction(&mut conn, Mode::Write, |conn| {
-        let mut link = conn.link();
-        let Some((base_id, manifest)) = base_file::carried_seal(&mut link)? else {
-            let reason =
-                format!("{} has tables but no seal, as if its load was not finished", base.display());
-            return Err(Error::NotSealed { reason });
-        };
-        let attached = attach(&mut link, options)?;
-        let active: Option<ActiveRow> =
-            link.first(Sql::new("select base_id, epoch, tracking_columns from main.demo_base", []))?;
-        let is_same = active.as_ref().is_some_and(|active| {
-            active.base_id == base_id && active.tracking_columns == options.tracking_columns
-        });
-        if !is_same {
-            verify::store_manifest(&mut link, &manifest)?;
-            let epoch = active.map_or(1, |active| active.epoch + 1);
-            reconcile::reconcile(&mut link, &attached.tables)?;
-            link.execute(Sql::new(
-                "insert or replace into main.demo_base (one, base_id, epoch, tracking_columns, sealed_at, stamp) \
-                 values (1, ?, ?, ?, ?, ?)",
-                [
-                    base_id.as_str().into(),
-                    epoch.into(),
-                    i64::from(options.tracking_columns).into(),
-                    now.into(),
-                    base_file::stamp(base)?.as_str().into(),
-                ],
-            ))?;
-        }
-        Ok(attached)
+        let stamp = base_file::stamp(base)?;
+        take_up_in(conn, base, options, claim, &stamp, now)
     })
 }
 
-/// Makes the change tables that are missing, rebuilds those whose table has changed, and removes those of tables
+/// The same on a connection that has the two files open and is in a transaction.
+pub(crate) fn take_up_in(
+    conn: &mut SqliteConnection,
+    base: &Path,
+    options: &AttachOptions,
+    claim: Claim,
+    stamp: &str,
+    now: DateTime<Utc>,
+) -> Result<(Attached, AttachReport)> {
+    let mut link = conn.link();
+    let active: Option<ActiveRow> = link.first(Sql::new(
+        "select base_id, epoch, tracking_columns, sealed_at is not null as is_sealed, of_host, all_tables, stamp \
+         from main.demo_base",
+        [],
+    ))?;
+    let carried = base_file::carried_seal(&mut link)?;
+    let is_known_host = active.as_ref().is_some_and(|active| active.of_host);
+    if carried.is_none() && claim == Claim::Open && !is_known_host {
+        let reason = format!(
+            "{} has tables but no seal: it was neither loaded by demo-reset nor attached, or its load was not \
+             finished",
+            base.display()
+        );
+        return Err(Error::NotSealed { reason });
+    }
+    let (attached, mut report) = attach(&mut link, options)?;
+    let of_host = carried.is_none();
+    let base_id = carried.as_ref().map_or(HOST_BASE, |(id, _)| id.as_str()).to_owned();
+    let is_same = active.as_ref().is_some_and(|active| {
+        active.base_id == base_id
+            && active.is_sealed
+            && active.tracking_columns == options.tracking_columns
+            && (!of_host
+                || (!report.tables_changed
+                    && active.all_tables == options.tables.is_none()
+                    && match claim {
+                        Claim::Attach => active.stamp == stamp,
+                        Claim::Open => base_file::same_schema(&active.stamp, stamp),
+                    }))
+    });
+    if is_same {
+        return Ok((attached, report));
+    }
+    let manifest = match carried {
+        Some((_, manifest)) => manifest,
+        None => {
+            let names: Vec<String> = attached.tables.iter().map(|table| table.name.clone()).collect();
+            base_file::manifest(conn, "base", &names)?
+        }
+    };
+    let mut link = conn.link();
+    verify::store_manifest(&mut link, &manifest)?;
+    report.epoch = active.map_or(1, |active| active.epoch + 1);
+    report.reconciled = reconcile::reconcile(&mut link, &attached.tables)?;
+    link.execute(Sql::new(
+        "insert or replace into main.demo_base \
+         (one, base_id, epoch, tracking_columns, sealed_at, stamp, of_host, all_tables) \
+         values (1, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            base_id.as_str().into(),
+            report.epoch.into(),
+            i64::from(options.tracking_columns).into(),
+            now.into(),
+            stamp.into(),
+            i64::from(of_host).into(),
+            i64::from(options.tables.is_none()).into(),
+        ],
+    ))?;
+    Ok((attached, report))
+}
+
+/// What attaching with `options` would cover.
+pub(crate) fn report(link: &mut Link<'_>, options: &AttachOptions) -> Result<AttachReport> {
+    Ok(AttachReport::of(&discover(link)?, options, Dialect::Sqlite))
+}
+
+/// Makes the change tables that are missing, makes those anew whose table has changed, and removes those of tables
 /// that are no longer attached. Runs inside a transaction.
 ///
-/// A change table that holds changes is never dropped: where its table's definition has changed, the attach is
-/// refused with the reason.
-pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Attached> {
+/// No change is ever dropped: where changes do not fit the new definition of their table, the attach is refused with
+/// the difference.
+fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<(Attached, AttachReport)> {
     let discovery = discover(link)?;
-    let is_wanted = |name: &str| options.wants(name);
+    let is_wanted = |name: &str| options.wants(name, Dialect::Sqlite);
     let mut reasons: Vec<String> = discovery
         .refused
         .iter()
@@ -115,8 +200,12 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
             reasons.push(format!("table {wanted}: the base has no such table"));
         }
     }
+    let mut report = AttachReport::of(&discovery, options, Dialect::Sqlite);
     let (tables, outside): (Vec<_>, Vec<_>) =
         discovery.tables.into_iter().partition(|table| is_wanted(&table.name));
+    if tables.is_empty() && reasons.is_empty() {
+        reasons.push("the base has no table to attach".to_owned());
+    }
     for table in &tables {
         for key in &table.foreign_keys {
             if !known.iter().any(|name| name.eq_ignore_ascii_case(&key.parent)) {
@@ -127,51 +216,61 @@ pub(crate) fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<Att
             }
         }
     }
-    if !reasons.is_empty() {
-        return Err(Error::Attach { reasons });
-    }
     let existing = attached_rows(link)?;
     for row in &existing {
-        let definition = tables.iter().find(|table| table.name == row.name).map(definition_of);
-        if definition.as_deref() == Some(row.definition.as_str()) {
-            continue;
-        }
-        if change_count(link, &row.name)? > 0 {
-            reasons.push(match definition {
-                None => format!(
-                    "table {}: it is gone or no longer wanted, but sessions hold changes to it",
+        if !tables.iter().any(|table| table.name == row.name) {
+            let changes = change_count(link, &row.name)?;
+            if changes > 0 {
+                reasons.push(format!(
+                    "table {}: it is gone or no longer wanted, but sessions hold {changes} change(s) to it",
                     row.name
-                ),
-                Some(_) => {
-                    format!("table {}: its definition has changed, but sessions hold changes to it", row.name)
-                }
-            });
-            continue;
+                ));
+            }
         }
-        link.batch(&ddl::drop_change_table(&row.name))?;
-        link.execute(Sql::new(
-            "delete from main.demo_attached_tables where name = ?",
-            [row.name.as_str().into()],
-        ))?;
     }
     if !reasons.is_empty() {
         return Err(Error::Attach { reasons });
+    }
+    // Its arms name the change tables that are about to go.
+    link.batch("drop view if exists main.demo_archived_changes;")?;
+    for row in &existing {
+        if !tables.iter().any(|table| table.name == row.name) {
+            report.tables_changed = true;
+            link.batch(&ddl::drop_change_table(&row.name))?;
+            remove_row(link, &row.name)?;
+        }
     }
     for table in &tables {
         let definition = definition_of(table);
-        if existing.iter().any(|row| row.name == table.name && row.definition == definition) {
-            continue;
+        match existing.iter().find(|row| row.name == table.name) {
+            Some(row) if row.definition == definition => continue,
+            Some(_) => {
+                report.adapted.push(adapted(adapt::rebuild(link, table))?);
+                remove_row(link, &table.name)?;
+            }
+            None => adapt::make(link, table)?,
         }
-        link.batch(&ddl::change_table(table)).map_err(|error| Error::Attach {
-            reasons: vec![format!("table {}: no change table can be made for it: {error}", table.name)],
-        })?;
+        report.tables_changed = true;
         link.execute(Sql::new(
             "insert into main.demo_attached_tables (name, definition) values (?, ?)",
             [table.name.as_str().into(), definition.as_str().into()],
         ))?;
     }
     link.batch(&ddl::archived_changes_view(&tables))?;
-    Ok(Attached { tables, outside, tracking_columns: options.tracking_columns })
+    let attached =
+        Attached { tables, outside, views: discovery.views, tracking_columns: options.tracking_columns };
+    Ok((attached, report))
+}
+
+fn adapted(rebuilt: Result<Adaptation>) -> Result<Adaptation> {
+    let adaptation = rebuilt?;
+    log::info!("table {}: {}", adaptation.table, adaptation.differences.join(", "));
+    Ok(adaptation)
+}
+
+fn remove_row(link: &mut Link<'_>, table: &str) -> Result<()> {
+    link.execute(Sql::new("delete from main.demo_attached_tables where name = ?", [table.into()]))?;
+    Ok(())
 }
 
 /// A change table is right for a table exactly while the statements that make it stay the same.

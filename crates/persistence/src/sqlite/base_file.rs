@@ -186,16 +186,31 @@ pub(crate) fn carried_seal(link: &mut Link<'_>) -> Result<Option<(String, Vec<Ta
     Ok(Some((base_id, seals.collect())))
 }
 
+/// Whether two stamps are of the same schema: the schema cookie is their last part.
+pub(crate) fn same_schema(left: &str, right: &str) -> bool {
+    left.rsplit(':').next() == right.rsplit(':').next()
+}
+
+/// Whether the file is in WAL mode, in which a write need not change the header.
+pub(crate) fn is_in_wal_mode(path: &Path) -> Result<bool> {
+    Ok(header(path)?.0[18] == 2)
+}
+
 /// What SQLite changes in the header of a database file whenever a program writes it: the size, the change
 /// counter and the schema cookie (<https://www.sqlite.org/fileformat2.html#the_database_header>). Reading it is
 /// how a reset can say in constant time that nobody has written the base.
 pub(crate) fn stamp(path: &Path) -> Result<String> {
+    let (header, length) = header(path)?;
+    let field =
+        |at: usize| header[at..at + 4].iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
+    Ok(format!("{length}:{}:{}", field(24), field(40)))
+}
+
+/// The header of a database file, and how long the file is.
+fn header(path: &Path) -> Result<([u8; 100], u64)> {
     let unreadable = |error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
     let mut header = [0_u8; 100];
     let mut file = File::open(path).map_err(unreadable)?;
     file.read_exact(&mut header).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let field =
-        |at: usize| header[at..at + 4].iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
-    Ok(format!("{length}:{}:{}", field(24), field(40)))
+    Ok((header, file.metadata().map_err(unreadable)?.len()))
 }

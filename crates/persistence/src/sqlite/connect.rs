@@ -32,12 +32,17 @@ pub(crate) fn open_file(path: &Path, query: &str) -> Result<SqliteConnection> {
 /// Opens the sessions file, made if missing, with the base file attached.
 pub(crate) fn open_both(base: &Path, sessions: &Path) -> Result<SqliteConnection> {
     let mut conn = open_file(sessions, "?mode=rwc")?;
+    attach_base(&mut conn, base)?;
+    Ok(conn)
+}
+
+/// Attaches the base file, read-only.
+fn attach_base(conn: &mut SqliteConnection, base: &Path) -> Result<()> {
     let mut attach = Sql::default();
     attach.push("attach ").bind(file_uri(base, "?mode=ro").as_str()).push(" as base");
     let unusable = |error: Error| Error::File { path: base.to_owned(), reason: error.to_string() };
-    Link::Sqlite(&mut conn).execute(attach).map_err(unusable)?;
-    Link::Sqlite(&mut conn).batch("select count(*) from base.sqlite_schema;").map_err(unusable)?;
-    Ok(conn)
+    Link::Sqlite(conn).execute(attach).map_err(unusable)?;
+    Link::Sqlite(conn).batch("select count(*) from base.sqlite_schema;").map_err(unusable)
 }
 
 #[derive(QueryableByName)]
@@ -68,9 +73,22 @@ impl Connector {
 
     fn open(&self) -> Result<AnyConnection> {
         let mut conn = open_both(&self.base, &self.sessions)?;
-        let mut link = Link::Sqlite(&mut conn);
+        self.make_objects(&mut conn)?;
+        Ok(AnyConnection::Sqlite(conn))
+    }
+
+    /// Makes a connection of the host's to the sessions file fit for sessions.
+    pub(crate) fn prepare(&self, conn: &mut SqliteConnection) -> Result<()> {
+        conn.batch_execute("pragma busy_timeout = 5000; pragma recursive_triggers = on;")?;
+        attach_base(conn, &self.base)?;
+        self.make_objects(conn)
+    }
+
+    fn make_objects(&self, conn: &mut SqliteConnection) -> Result<()> {
+        let mut link = Link::Sqlite(conn);
         let active: Option<BaseId> = link.first(Sql::new("select base_id from main.demo_base", []))?;
         let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
+        super::host::refuse_suspended(&mut link)?;
         // A base file that the engine loaded says which base it is; a host's file is what it was attached as.
         let carried = base_file::carried_seal(&mut link)?.map(|(base_id, _)| base_id);
         let base_id = carried.unwrap_or(active.base_id);
@@ -88,7 +106,7 @@ impl Connector {
         };
         link.batch(&script)?;
         *objects = Some((epoch, script));
-        Ok(AnyConnection::Sqlite(conn))
+        Ok(())
     }
 }
 

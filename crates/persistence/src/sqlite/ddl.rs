@@ -199,6 +199,10 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
         sql.push_str(&triggers.update_key());
         sql.push_str(&triggers.delete());
     }
+    // Names in a TEMP view are looked up among the TEMP objects first: the host's views see what the session sees.
+    for view in &attached.views {
+        let _ = writeln!(sql, "create temp view {} {}\n;", quote(&view.name), view.definition);
+    }
     sql
 }
 
@@ -238,7 +242,7 @@ fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
 }
 
 /// The default of a column as an expression. SQLite takes a bare word for a text.
-fn default_expression(text: &str) -> String {
+pub(crate) fn default_expression(text: &str) -> String {
     let is_word = text.chars().all(|c| c.is_alphanumeric() || c == '_')
         && !text.starts_with(|c: char| c.is_ascii_digit());
     let is_keyword = ["current_time", "current_date", "current_timestamp", "true", "false", "null"]

@@ -4,12 +4,15 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::parse;
+use crate::attach::ViewSpec;
 use crate::connection::{Link, Sql};
 use crate::error::Result;
+use crate::host::NoteKind;
 use crate::spec::{
     Action, CheckSpec, ColumnSpec, Discovery, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm,
     TableSpec, is_bookkeeping,
 };
+use crate::sql_text::quote;
 
 #[derive(QueryableByName)]
 struct TableRow {
@@ -103,7 +106,47 @@ pub(crate) fn discover(link: &mut Link<'_>) -> Result<Discovery> {
         }
     }
     resolve_implicit_parents(&mut discovery.tables);
+    read_what_stands_beside(link, &mut discovery)?;
     Ok(discovery)
+}
+
+#[derive(QueryableByName)]
+struct ObjectRow {
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    on_table: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+/// Reads views, triggers and virtual tables.
+fn read_what_stands_beside(link: &mut Link<'_>, discovery: &mut Discovery) -> Result<()> {
+    let objects: Vec<ObjectRow> = link.load(Sql::new(
+        "select type as kind, name, tbl_name as on_table, sql from base.sqlite_schema \
+         where type in ('view', 'trigger') and name not like 'demo\\_guard\\_%' escape '\\' \
+         union all select l.type, l.name, l.name, '' from pragma_table_list l \
+         where l.schema = 'base' and l.type = 'virtual' order by 1, 2",
+        [],
+    ))?;
+    for object in objects {
+        match object.kind.as_str() {
+            "view" => discovery
+                .views
+                .push(ViewSpec { definition: parse::create_view(&object.sql).to_owned(), name: object.name }),
+            "trigger" => discovery.notes.push((
+                NoteKind::TriggerNotRun,
+                format!("trigger {} on {}", object.name, object.on_table),
+                "on SQLite sessions do not run the host's triggers".to_owned(),
+            )),
+            _ => discovery
+                .refused
+                .push((object.name, "it is a virtual table, whose rows are not in the file".to_owned())),
+        }
+    }
+    Ok(())
 }
 
 /// A reference without columns is to the parent's primary key.
@@ -160,6 +203,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
                 declared_type: column.declared_type,
                 not_null: column.not_null,
                 sequence: None,
+                always_identity: false,
                 default: column.default_text,
             }
         })
@@ -175,13 +219,43 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),
         foreign_keys: Vec::new(),
         strict: row.strict,
+        triggers: Vec::new(),
     };
     if let Some(reason) = reserved_name(&spec) {
         return Ok(Err(reason));
     }
+    if has_null_in_key(link, &spec)? {
+        return Ok(Err("a row of it has NULL in its key, and could not be told from another".to_owned()));
+    }
     read_indexes(link, &mut spec)?;
     read_foreign_keys(link, &mut spec, &parsed.deferred_foreign_keys)?;
     Ok(Ok(spec))
+}
+
+/// SQLite lets a key that is not the row id be NULL.
+fn has_null_in_key(link: &mut Link<'_>, spec: &TableSpec) -> Result<bool> {
+    let nullable: Vec<String> = spec
+        .key_columns()
+        .filter(|column| spec.row_id.is_none() && !column.not_null)
+        .map(|column| format!("{} is null", quote(&column.name)))
+        .collect();
+    if nullable.is_empty() {
+        return Ok(false);
+    }
+    let mut query = Sql::default();
+    query.push(&format!(
+        "select cast(1 as integer) as found from base.{} where {} limit 1",
+        quote(&spec.name),
+        nullable.join(" or ")
+    ));
+    Ok(link.first::<FoundRow>(query)?.is_some())
+}
+
+#[derive(QueryableByName)]
+struct FoundRow {
+    #[diesel(sql_type = BigInt)]
+    #[allow(dead_code, reason = "that there is a row is what was asked")]
+    found: i64,
 }
 
 /// Names that the engine needs for itself.

@@ -13,6 +13,7 @@ use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::database::BaseState;
 use crate::error::{Error, Result};
+use crate::url::sessions_file;
 
 fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
     move |error| Error::File { path: path.to_owned(), reason: error.to_string() }
@@ -39,7 +40,8 @@ pub(crate) fn state(base: &Path) -> Result<BaseState> {
         [base_file::SEAL_TABLE.into()],
     );
     if link.first::<RowsRow>(seal)?.is_none_or(|row| row.tables == 0) {
-        return Ok(BaseState::Unsealed);
+        let is_attached = super::host::is_attached(&sessions_file(base))?;
+        return Ok(if is_attached { BaseState::Attached } else { BaseState::Unsealed });
     }
     let rows = Sql::new(
         "select count(*) as tables, cast(coalesce(sum(row_count), 0) as bigint) as rows from demo_seal",

@@ -8,5 +8,6 @@ pub(crate) mod base_file;
 pub(crate) mod connect;
 pub(crate) mod ddl;
 pub(crate) mod discover;
+pub(crate) mod host;
 pub(crate) mod load;
 mod parse;

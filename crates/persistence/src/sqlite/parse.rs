@@ -273,6 +273,15 @@ pub(super) fn create_index(sql: &str) -> ParsedIndex {
     parsed
 }
 
+/// What follows the name in a CREATE VIEW statement as stored in `sqlite_schema`: columns, if any, AS and the query.
+pub(super) fn create_view(sql: &str) -> &str {
+    let tokens = tokens(sql);
+    let Some(view) = tokens.iter().position(|token| token.is("view")) else { return "" };
+    let is_guarded = tokens.get(view + 1).is_some_and(|token| token.is("if"));
+    let name = if is_guarded { view + 4 } else { view + 1 };
+    tokens.get(name).map_or("", |name| sql[name.end()..].trim())
+}
+
 /// The text of an index part up to its COLLATE, ASC or DESC.
 fn index_term<'a>(sql: &'a str, item: &[Token<'_>]) -> &'a str {
     let mut depth = 0_usize;
@@ -341,6 +350,13 @@ mod tests {
         let names: Vec<&str> = parsed.columns.iter().map(|column| column.name.as_str()).collect();
         assert_eq!(names, ["check", "primary", "a`b", "c\"d"]);
         assert_eq!(parsed.checks, []);
+    }
+
+    #[test]
+    fn the_query_of_a_view_follows_its_name() {
+        assert_eq!(create_view("CREATE VIEW [a b] AS select 1"), "AS select 1");
+        assert_eq!(create_view("create view if not exists \"as\"(x) as select 1"), "(x) as select 1");
+        assert_eq!(create_view("CREATE VIEW v /* c */ as select 'view'"), "/* c */ as select 'view'");
     }
 
     #[test]

@@ -476,3 +476,104 @@ impl Session<'_> {
         self.fixture.database.undo(self.id, wanted, on_conflict, ArchiveId(Uuid::new_v4()), at)
     }
 }
+
+/// A database of a host: made by somebody else, not yet attached.
+pub struct HostDatabase {
+    pub backend: Backend,
+    pub url: DatabaseUrl,
+    home: Home,
+    made_with: String,
+}
+
+impl HostDatabase {
+    pub fn new(backend: Backend, sql: &str) -> Self {
+        let (url, home) = match backend {
+            Backend::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                (sqlite_url(folder.path()), Home::Folder(folder))
+            }
+            Backend::Postgres => {
+                let name = unique_name();
+                on_server(&format!("create database {name}"));
+                (server_url(&name).parse().unwrap(), Home::Server { name })
+            }
+        };
+        let host = Self { backend, url, home, made_with: sql.to_owned() };
+        let mut conn = host.outsider();
+        // One transaction: thousands of single INSERTs would each wait for the disk.
+        conn.batch_execute(&format!("begin; {sql}; commit;")).unwrap();
+        host
+    }
+
+    /// A connection of another program, past all sessions, as the owner.
+    pub fn outsider(&self) -> AnyConnection {
+        match (&self.home, &self.url) {
+            (Home::Server { name }, _) => {
+                AnyConnection::Postgres(PgConnection::establish(&server_url(name)).unwrap())
+            }
+            (Home::Folder(_), DatabaseUrl::Sqlite(path)) => {
+                let mut conn = SqliteConnection::establish(&path.display().to_string()).unwrap();
+                conn.batch_execute("pragma busy_timeout = 5000; pragma foreign_keys = on;").unwrap();
+                AnyConnection::Sqlite(conn)
+            }
+            _ => unreachable!(),
+        }
+    }
+
+    /// The schema as the database's own tool writes it.
+    pub fn schema_dump(&self) -> String {
+        match &self.home {
+            Home::Server { name } => crate::hosts::schema_dump_of(&server_url(name)),
+            Home::Folder(_) => {
+                let query = "select coalesce(group_concat(sql, ';'), '') as value from \
+                    (select sql from sqlite_schema order by rowid)";
+                let rows: Vec<TextRow> = diesel::sql_query(query).load(&mut self.outsider()).unwrap();
+                rows.into_iter().map(|row| row.value).collect()
+            }
+        }
+    }
+
+    /// Waits until no connection of a pool that was dropped is left: they close in the background.
+    pub fn wait_until_unused(&self) {
+        let Home::Folder(folder) = &self.home else { return };
+        let sessions = folder.path().join("demo.sessions.db");
+        loop {
+            let mut conn = SqliteConnection::establish(&sessions.display().to_string()).unwrap();
+            let alone = conn.batch_execute("pragma journal_mode = delete; pragma journal_mode = wal;");
+            if alone.is_ok() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// This database itself as a plain copy, never attached.
+    pub fn plain(self) -> PlainHost {
+        PlainHost { conn: Some(self.outsider()), _host: self }
+    }
+
+    /// Another database made with the same statements, and these.
+    pub fn plain_copy(&self, also: &str) -> PlainHost {
+        Self::new(self.backend, &format!("{}; {also}", self.made_with)).plain()
+    }
+}
+
+impl Drop for HostDatabase {
+    fn drop(&mut self) {
+        if let Home::Server { name } = &self.home {
+            on_server(&format!("drop database if exists {name} with (force)"));
+        }
+    }
+}
+
+/// A plain copy of a host's database.
+pub struct PlainHost {
+    pub conn: Option<AnyConnection>,
+    _host: HostDatabase,
+}
+
+impl PlainHost {
+    pub fn conn(&mut self) -> &mut AnyConnection {
+        self.conn.as_mut().unwrap()
+    }
+}

@@ -15,6 +15,7 @@ mod concurrency;
 mod constraints;
 mod fixture;
 mod histories;
+mod hosts;
 mod isolation;
 mod plans;
 mod postgres_roles;
