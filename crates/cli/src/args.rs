@@ -1,11 +1,12 @@
 //! The command line, as clap reads it.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_reset_domain::{ArchiveId, OnConflict};
-use demo_reset_persistence::DatabaseUrl;
+use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, DatabaseUrl};
 use uuid::Uuid;
 
 use crate::exit;
@@ -86,6 +87,26 @@ pub(crate) struct Serve {
     /// The address to listen on.
     #[arg(long, env = "BIND_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) bind: String,
+    /// How log lines are written: text for people, or one JSON object per line.
+    #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Minutes between cleanups of what has expired; 0 for never.
+    #[arg(long, env = "CLEANUP_MINUTES", value_name = "N", default_value_t = 60)]
+    pub(crate) cleanup_minutes: u32,
+    /// Writes a second that one user may make.
+    #[arg(long, env = "WRITES_PER_SECOND", value_name = "N", default_value = "1000")]
+    pub(crate) writes_per_second: NonZeroU32,
+    /// Changes that one session may hold.
+    #[arg(long, env = "MAX_LAYER_CHANGES", value_name = "N", default_value_t = DEFAULT_MAX_LAYER_CHANGES)]
+    pub(crate) max_layer_changes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,8 @@ use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedDat
 use demo_reset_compliance::{self as compliance, Organization};
 use demo_reset_domain::UserKey;
 use demo_reset_persistence::{
-    AttachOptions, BaseState, Database, DatabaseUrl, OpenOptions, base_state, load_base,
+    AttachOptions, BaseState, DEFAULT_MAX_LAYER_CHANGES, Database, DatabaseUrl, OpenOptions, base_state,
+    load_base,
 };
 use uuid::Uuid;
 
@@ -73,16 +74,21 @@ pub(crate) fn emails<'u>(
 
 /// Opens a database that holds the demo.
 pub(crate) fn open(url: &DatabaseUrl) -> Result<Database> {
+    open_for(url, DEFAULT_MAX_LAYER_CHANGES)
+}
+
+/// Opens a database that holds the demo, for sessions of at most so many changes.
+pub(crate) fn open_for(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
     if !is_seeded(url)? {
         return Err(Refusal::NotSeeded(url.to_string()).into());
     }
-    attach(url)
+    attach(url, max_layer_changes)
 }
 
-fn attach(url: &DatabaseUrl) -> Result<Database> {
+fn attach(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
     let tables = SESSION_TABLES.iter().map(|&table| table.to_owned()).collect();
     let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
-    Ok(Database::open(url, OpenOptions { attach, ..OpenOptions::default() }, edge::now())?)
+    Ok(Database::open(url, OpenOptions { attach, max_layer_changes, ..OpenOptions::default() }, edge::now())?)
 }
 
 /// Whether there is base data. A database that was never sealed is somebody else's, or half loaded: it is refused
@@ -101,7 +107,7 @@ pub(crate) fn migrate(url: &DatabaseUrl) -> Result<()> {
         load_base(url, edge::new_base_id(), edge::now(), |conn| Ok::<_, LoadError>(dataset::migrate(conn)?))
             .map_err(LoadError::cause)?;
     }
-    attach(url)?;
+    attach(url, DEFAULT_MAX_LAYER_CHANGES)?;
     Ok(())
 }
 
@@ -145,6 +151,6 @@ pub(crate) fn check_seed_data() -> Result<()> {
 }
 
 /// Serves until the process is told to stop.
-pub(crate) fn serve(database: Database, listener: TcpListener) -> Result<()> {
-    Ok(api::serve_blocking(database, listener, ServerConfig::default())?)
+pub(crate) fn serve(database: Database, listener: TcpListener, config: ServerConfig) -> Result<()> {
+    Ok(api::serve_blocking(database, listener, config)?)
 }

@@ -6,9 +6,11 @@ mod documents;
 mod etag;
 mod health;
 mod limits;
+mod metrics;
 mod openapi;
 mod passwords;
 mod records;
+mod schedule;
 mod server;
 mod state;
 mod tokens;
@@ -73,6 +75,7 @@ pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceCon
         config
             .app_data(state)
             .configure(mount(health::endpoints()))
+            .configure(mount(metrics::endpoints()))
             .configure(documents::configure)
             .service(api)
             .default_service(web::to(no_route));

@@ -141,7 +141,12 @@ impl Operation {
             "description": "Write only if the record is in this version.",
             "schema": { "type": "string" },
         });
-        self.parameter(parameter).refused("PreconditionFailed")
+        self.parameter(parameter).refused("PreconditionFailed").limited()
+    }
+
+    /// A write of a record: limited in how often, and in how many changes a session may hold.
+    fn limited(self) -> Self {
+        self.refused("TooManyRequests").refused("Conflict")
     }
 
     fn refused(mut self, response: &'static str) -> Self {
@@ -250,6 +255,11 @@ fn root_paths(paths: &mut Map<String, Value>) {
     add(paths, "/healthz", "get", up);
     let ready = Operation::new("readyz", "service", "Whether the database is reachable, current and sealed.");
     add(paths, "/readyz", "get", ready.public().answer(200, "It is.", Some("Status")));
+    let metrics = Operation::new("metrics", "service", "Figures for Prometheus.").public();
+    let mut metrics = metrics.answer(200, "The figures, in the text format.", None);
+    metrics.answers["200"]["content"] = json!({ "text/plain": { "schema": { "type": "string" } } });
+    metrics.answers.remove("503");
+    add(paths, "/metrics", "get", metrics);
     let document = Operation::new("openapi", "service", "This document.").public();
     let mut document = document.answer(200, "It.", Some("Document"));
     document.answers.remove("503");
@@ -387,7 +397,6 @@ fn nested(paths: &mut Map<String, Value>, name: &str, path: &str, spec: &ListSpe
         format!("Add to the {collection} of one {}.", under.to_lowercase()),
     );
     let create = created(create.id("parent"), name, &format!("New{under}{name}"));
-    let create = if name == "Association" { create.refused("Conflict") } else { create };
     add_api(paths, path, "post", create);
 }
 
@@ -397,6 +406,7 @@ fn created(operation: Operation, name: &str, body: &str) -> Operation {
         .answer(201, "Created.", Some(name))
         .header(201, "Location", "Where it is.")
         .header(201, "ETag", "Its version.")
+        .limited()
 }
 
 fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
@@ -408,8 +418,6 @@ fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
         .answer(200, "Edited.", Some(name))
         .header(200, "ETag", "Its version.")
         .conditional();
-    let has_evidence = matches!(name, "Riu" | "Message");
-    let update = if has_evidence { update.refused("Conflict") } else { update };
     add_api(paths, path, "patch", update);
     let delete = Operation::new(format!("delete{name}"), "records", "Delete it and what hangs on it.")
         .id("id")
@@ -430,7 +438,7 @@ const REFUSALS: &[(&str, u16, &str)] = &[
     ("WrongCredentials", 401, "The e-mail address and the password do not go together."),
     ("Forbidden", 403, "Only administrators may do this."),
     ("NotFound", 404, "There is no such record in this session's world."),
-    ("Conflict", 409, "The content cannot be edited, or such a record exists already."),
+    ("Conflict", 409, "The content cannot be edited, such a record exists already, or the session is full."),
     (
         "UndoConflict",
         409,
@@ -832,6 +840,7 @@ fn demo_schemas(schemas: &mut Map<String, Value>) {
                     ("restored", count.clone()),
                 ]),
             ),
+            ("lastCleanupAt", nullable(time.clone())),
         ]),
     );
     insert(
@@ -862,7 +871,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::bundled::{CurrentUser, auth, documents, health, records};
+    use crate::bundled::{CurrentUser, auth, documents, health, metrics, records};
     use crate::demo;
     use crate::routing::Endpoint;
 
@@ -881,6 +890,7 @@ mod tests {
     #[test]
     fn every_route_is_documented_and_every_documented_operation_is_routed() {
         let mut routes = routed("", health::endpoints());
+        routes.extend(routed("", metrics::endpoints()));
         routes.extend(routed("", documents::endpoints()));
         routes.extend(routed(BASE_PATH, auth::endpoints()));
         routes.extend(routed(BASE_PATH, records::endpoints()));

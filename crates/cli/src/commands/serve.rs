@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use anyhow::Result;
+use demo_reset_api::ServerConfig;
 use demo_reset_compliance::dataset::DatasetOptions;
 
 use crate::args::Serve;
@@ -12,8 +15,13 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
     if !backend::is_seeded(url)? {
         backend::load(url, DatasetOptions::new(edge::now().date_naive()))?;
     }
-    let database = backend::open(url)?;
+    let database = backend::open_for(url, arguments.max_layer_changes)?;
     credentials::ensure(&database)?;
     output::line(format_args!("serving {url} on http://{}", listener.local_addr()?))?;
-    backend::serve(database, listener)
+    let config = ServerConfig {
+        writes_per_second: arguments.writes_per_second,
+        cleanup_every: Some(Duration::from_secs(u64::from(arguments.cleanup_minutes) * 60)),
+        ..ServerConfig::default()
+    };
+    backend::serve(database, listener, config)
 }
