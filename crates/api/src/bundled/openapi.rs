@@ -200,7 +200,7 @@ impl Operation {
         for filter in spec.filters {
             let words = match filter {
                 Filter::Status(words) | Filter::Severity(words) => Some(words),
-                Filter::Category | Filter::Created | Filter::Name => None,
+                Filter::Category | Filter::Created | Filter::Words => None,
             };
             for (name, kind) in filter.parameters() {
                 let schema = words
