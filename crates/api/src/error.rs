@@ -18,6 +18,10 @@ use crate::request_id;
 /// The media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// The limit and what is left of it, as the IETF's draft of rate limit fields has them.
+const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+const RATE_LIMIT: &str = "ratelimit";
+
 /// When a server that cannot answer now should be asked again, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -33,6 +37,17 @@ impl Invalid {
     pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { errors: vec![(field.into(), message.into())] }
     }
+}
+
+/// A limit on how often something may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// What is limited.
+    pub name: &'static str,
+    /// So often.
+    pub quota: u32,
+    /// In so many seconds.
+    pub window_seconds: u32,
 }
 
 /// Everything that a request can be answered with other than success.
@@ -84,6 +99,8 @@ pub enum ApiError {
     TooManyRequests {
         /// When to try again, in seconds.
         retry_after_seconds: u64,
+        /// The limit that was met.
+        limit: RateLimit,
     },
     /// A reset without its confirmation.
     ConfirmationRequired(ConfirmationRequired),
@@ -232,6 +249,9 @@ impl Problem {
             EngineError::Constraint { message, .. } => {
                 Self::invalid(&[("body".to_owned(), message.to_owned())])
             }
+            EngineError::LayerFull { .. } => {
+                Self::new(StatusCode::CONFLICT, "layer_full", "The session is full", error.to_string())
+            }
             EngineError::IdempotencyKeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -320,7 +340,7 @@ impl Problem {
                 "Changed meanwhile",
                 "The record is not in a version that If-Match names; nothing was changed.",
             ),
-            ApiError::TooManyRequests { retry_after_seconds } => Self::new(
+            ApiError::TooManyRequests { retry_after_seconds, .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
                 "Too many requests",
@@ -401,8 +421,12 @@ impl ResponseError for ApiError {
             Self::Unauthorized { .. } | Self::WrongCredentials => {
                 response.insert_header((WWW_AUTHENTICATE, "Bearer"));
             }
-            Self::TooManyRequests { retry_after_seconds } => {
+            Self::TooManyRequests { retry_after_seconds, limit } => {
+                let RateLimit { name, quota, window_seconds } = limit;
                 response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
+                response
+                    .insert_header((RATE_LIMIT_POLICY, format!("\"{name}\";q={quota};w={window_seconds}")));
+                response.insert_header((RATE_LIMIT, format!("\"{name}\";r=0;t={retry_after_seconds}")));
             }
             _ if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS.to_string()));

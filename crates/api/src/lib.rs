@@ -25,4 +25,4 @@ mod bundled;
 pub use bundled::*;
 pub use clock::{Clock, Ids, System};
 pub use engine::Engine;
-pub use request_id::assign_request_id;
+pub use request_id::{assign_request_id, current as current_request_id};

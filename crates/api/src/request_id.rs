@@ -17,8 +17,8 @@ tokio::task_local! {
     static CURRENT: String;
 }
 
-/// The id of the request that is being answered, if there is one.
-pub(crate) fn current() -> Option<String> {
+/// The id of the request that this task is answering, if there is one: for a logger to add to every line.
+pub fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
@@ -38,11 +38,12 @@ pub async fn assign_request_id(
     }
     log::info!(
         target: "demo_reset_api::request",
-        "{} {} {} {}us request={id}",
-        response.request().method(),
-        response.request().path(),
-        response.status().as_u16(),
-        started.elapsed().as_micros(),
+        method = response.request().method().as_str(),
+        path = response.request().path(),
+        status = response.status().as_u16(),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        request = id.as_str();
+        "answered"
     );
     Ok(response)
 }

@@ -1,9 +1,11 @@
 //! The command line, as clap reads it.
 
+use std::num::NonZeroU32;
+
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_reset_domain::{ArchiveId, OnConflict};
-use demo_reset_persistence::DatabaseUrl;
+use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, DatabaseUrl};
 
 use crate::exit;
 
@@ -163,6 +165,26 @@ pub(crate) struct Serve {
         action = clap::ArgAction::Set
     )]
     pub(crate) demo_people: bool,
+    /// How log lines are written: text for people, or one JSON object per line.
+    #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Minutes between cleanups of what has expired; 0 for never.
+    #[arg(long, env = "CLEANUP_MINUTES", value_name = "N", default_value_t = 60)]
+    pub(crate) cleanup_minutes: u32,
+    /// Writes a second that one user may make.
+    #[arg(long, env = "WRITES_PER_SECOND", value_name = "N", default_value = "1000")]
+    pub(crate) writes_per_second: NonZeroU32,
+    /// Changes that one session may hold.
+    #[arg(long, env = "MAX_LAYER_CHANGES", value_name = "N", default_value_t = DEFAULT_MAX_LAYER_CHANGES)]
+    pub(crate) max_layer_changes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Args)]

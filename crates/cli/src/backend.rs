@@ -9,8 +9,8 @@ use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedDat
 use demo_reset_compliance::{self as compliance, Organization};
 use demo_reset_domain::UserKey;
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, BaseState, Database, DatabaseUrl, OpenOptions, base_state, load_base,
-    load_first_base,
+    AnyConnection, AttachOptions, BaseState, DEFAULT_MAX_LAYER_CHANGES, Database, DatabaseUrl, OpenOptions,
+    base_state, load_base, load_first_base,
 };
 use uuid::Uuid;
 
@@ -92,19 +92,25 @@ pub(crate) fn emails<'u>(
 
 /// Opens a database that holds the demo, or a host's that is attached.
 pub(crate) fn open(url: &DatabaseUrl) -> Result<Database> {
+    open_for(url, DEFAULT_MAX_LAYER_CHANGES)
+}
+
+/// Opens a database that holds the demo, for sessions of at most so many changes.
+pub(crate) fn open_for(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
     if base_state(url)? == BaseState::Attached {
         return Ok(Database::open_attached(url, OpenOptions::default(), edge::now())?);
     }
     if !is_seeded(url)? {
         return Err(Refusal::NotSeeded(url.to_string()).into());
     }
-    attach(url)
+    attach(url, max_layer_changes)
 }
 
-fn attach(url: &DatabaseUrl) -> Result<Database> {
+fn attach(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
     let tables = SESSION_TABLES.iter().map(|&table| table.to_owned()).collect();
     let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
-    let database = Database::open(url, OpenOptions { attach, ..OpenOptions::default() }, edge::now())?;
+    let options = OpenOptions { attach, max_layer_changes, ..OpenOptions::default() };
+    let database = Database::open(url, options, edge::now())?;
     database.read_base(dataset::refuse_newer)?;
     Ok(database)
 }
@@ -125,7 +131,7 @@ pub(crate) fn migrate(url: &DatabaseUrl) -> Result<()> {
         let build = |conn: &mut AnyConnection| Ok::<_, LoadError>(dataset::migrate(conn)?);
         load_first_base(url, edge::new_base_id(), edge::now(), build).map_err(LoadError::cause)?;
     }
-    attach(url)?;
+    attach(url, DEFAULT_MAX_LAYER_CHANGES)?;
     Ok(())
 }
 
@@ -178,6 +184,6 @@ pub(crate) fn check_seed_data() -> Result<()> {
 }
 
 /// Serves until the process is told to stop.
-pub(crate) fn serve(database: Database, listener: TcpListener, demo_people: bool) -> Result<()> {
-    Ok(api::serve_blocking(database, listener, ServerConfig { demo_people, ..ServerConfig::default() })?)
+pub(crate) fn serve(database: Database, listener: TcpListener, config: ServerConfig) -> Result<()> {
+    Ok(api::serve_blocking(database, listener, config)?)
 }

@@ -183,6 +183,7 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
             (Exit::UndoConflict, Some("choose with --on-conflict keep-current or restore-archived"))
         }
         EngineError::NotBoundForWriting
+        | EngineError::LayerFull { .. }
         | EngineError::IdempotencyKeyReused
         | EngineError::Constraint { .. }
         | EngineError::Database(_) => (Exit::Failed, None),

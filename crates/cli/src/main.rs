@@ -9,6 +9,7 @@ mod commands;
 mod credentials;
 mod edge;
 mod exit;
+mod logging;
 mod output;
 mod progress;
 
@@ -18,8 +19,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    let default_filter = if matches!(arguments.command, args::Command::Serve(_)) { "info" } else { "warn" };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(default_filter)).init();
+    logging::start(&arguments.command);
     match commands::run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),

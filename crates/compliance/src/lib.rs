@@ -20,6 +20,7 @@ mod reference;
 pub mod schema;
 mod stored;
 mod wire;
+mod words;
 
 pub use audit::{AUDIT_FIELDS, Activity, Actor, EntityKind, Writer, activity_list};
 pub use error::{Error, FieldError, Result};

@@ -31,8 +31,8 @@ pub enum Filter {
     Category,
     /// `createdFrom` and `createdTo`, both inclusive.
     Created,
-    /// `q`: part of a name, in any case.
-    Name,
+    /// `q`: words, each of which is a part of one of the record's texts, in any case.
+    Words,
 }
 
 /// What a list is ordered by. The id breaks ties.
@@ -87,8 +87,8 @@ pub struct ListQuery {
     pub created_from: Option<DbTime>,
     /// Only records created at or before this time.
     pub created_to: Option<DbTime>,
-    /// Only records whose name has this part.
-    pub name: Option<String>,
+    /// Only records that have each of these words in one of their texts.
+    pub words: Option<String>,
 }
 
 /// One page of a list.
@@ -135,13 +135,13 @@ impl Filter {
         const CATEGORY: &[(&str, FieldKind)] = &[("categoryId", FieldKind::Id(None))];
         const CREATED: &[(&str, FieldKind)] =
             &[("createdFrom", FieldKind::Time), ("createdTo", FieldKind::Time)];
-        const NAME: &[(&str, FieldKind)] = &[("q", FieldKind::Text { max: SHORT })];
+        const WORDS: &[(&str, FieldKind)] = &[("q", FieldKind::Text { max: SHORT })];
         match self {
             Self::Status(_) => STATUS,
             Self::Severity(_) => SEVERITY,
             Self::Category => CATEGORY,
             Self::Created => CREATED,
-            Self::Name => NAME,
+            Self::Words => WORDS,
         }
     }
 }
@@ -217,9 +217,9 @@ impl ListSpec {
                     if name == "createdFrom" { &mut query.created_from } else { &mut query.created_to };
                 *bound = Some(time);
             }
-            Some(Filter::Name) => {
+            Some(Filter::Words) => {
                 let is_text = !value.contains('\0') && value.chars().count() <= SHORT;
-                query.name = Some(
+                query.words = Some(
                     is_text
                         .then(|| value.to_owned())
                         .ok_or_else(|| format!("expected text of at most {SHORT} characters"))?,
@@ -252,7 +252,7 @@ impl ListQuery {
             category_id: None,
             created_from: None,
             created_to: None,
-            name: None,
+            words: None,
         }
     }
 }

@@ -5,7 +5,6 @@ use demo_reset_domain::{UserKey, UserKeyError};
 use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::fields::{Field, FieldKind, Reference, SHORT, parse_id};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, keyset};
 use crate::schema::{cases, categories, employees, investigations, locations, organizations, rius, users};
+use crate::words::with_words;
 
 /// The roles of users.
 pub const ROLES: &[&str] = &[
@@ -482,17 +482,8 @@ impl Employee {
         CREATED_AT,
     ];
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Name], sorts: &[SortKey::Name] };
+    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Words], sorts: &[SortKey::Name] };
 }
-
-mod functions {
-    // The macro writes items without docs.
-    #![allow(missing_docs)]
-    diesel::define_sql_function! {
-        fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-    }
-}
-use functions::lower;
 
 /// The employees of an organization, by last name; with a name given, those whose name, address or number has it
 /// as a part.
@@ -508,9 +499,12 @@ pub fn employee_list(
         let mut query = employees::table
             .filter(employees::organization_id.eq(DbUuid(organization)))
             .into_boxed::<MultiBackend>();
-        for word in list.name.as_deref().unwrap_or_default().split_whitespace() {
-            query = query.filter(any_name_has(word));
-        }
+        with_words!(
+            query,
+            list,
+            employees::table,
+            [employees::first_name, employees::last_name, employees::email, employees::employee_number,]
+        );
         query
     };
     let total = matching().count().get_result(conn)?;
@@ -519,27 +513,6 @@ pub fn employee_list(
         .load(conn)?;
     let items = rows.into_iter().map(Employee::from).collect();
     Ok(Page::new(items, list, total, |employee: &Employee| (employee.last_name.clone(), employee.id)))
-}
-
-type Condition = Box<dyn BoxableExpression<employees::table, MultiBackend, SqlType = Bool>>;
-
-fn any_name_has(word: &str) -> Condition {
-    let escaped: String = word.to_lowercase().chars().fold(String::new(), |mut text, c| {
-        if matches!(c, '%' | '_' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-        text
-    });
-    let part = format!("%{escaped}%");
-    Box::new(
-        lower(employees::first_name)
-            .like(part.clone())
-            .escape('\\')
-            .or(lower(employees::last_name).like(part.clone()).escape('\\'))
-            .or(lower(employees::email).like(part.clone()).escape('\\'))
-            .or(lower(employees::employee_number).like(part).escape('\\')),
-    )
 }
 
 /// Whether the record that an id refers to exists in the world that the connection shows.

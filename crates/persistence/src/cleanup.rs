@@ -6,11 +6,12 @@
 use chrono::{DateTime, Utc};
 use demo_reset_domain::{ArchiveId, Retention, SessionId};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use crate::binding::{Mode, in_transaction, layer_of};
-use crate::connection::{Link, SessionConnection, Sql};
-use crate::database::CleanupReport;
+use crate::connection::{Bind, Link, SessionConnection, Sql};
+use crate::database::{CleanupReport, CleanupRun};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::idempotency::purge_answers;
 use crate::reset::reset;
@@ -86,8 +87,87 @@ pub(crate) fn cleanup<C: SessionConnection>(
     let mut report = CleanupReport::default();
     purge_expired(conn, tables, scope, &mut report)?;
     retire_idle(conn, scope, new_id, &mut report)?;
-    in_transaction(conn, Mode::Write, |conn| purge_answers(&mut conn.link(), scope.now))?;
+    in_transaction(conn, Mode::Write, |conn| {
+        purge_answers(&mut conn.link(), scope.now)?;
+        if scope.organization.is_none() { store_run(&mut conn.link(), scope.now, &report) } else { Ok(()) }
+    })?;
     Ok(report)
+}
+
+#[derive(QueryableByName)]
+struct LockRow {
+    #[diesel(sql_type = Bool)]
+    locked: bool,
+}
+
+/// Takes the lock that lets one server clean up at a time; whether it was free. On SQLite the one writer of a server
+/// is enough: servers of one file take turns transaction by transaction.
+pub(crate) fn try_lock(link: &mut Link<'_>) -> Result<bool> {
+    if link.dialect() == Dialect::Sqlite {
+        return Ok(true);
+    }
+    let row: Option<LockRow> =
+        link.first(Sql::new("select pg_try_advisory_lock(hashtext('demo-reset'), 2) as locked", []))?;
+    Ok(row.is_some_and(|row| row.locked))
+}
+
+/// Gives the lock back.
+pub(crate) fn unlock(link: &mut Link<'_>) -> Result<()> {
+    if link.dialect() == Dialect::Postgres {
+        link.execute(Sql::new("select pg_advisory_unlock(hashtext('demo-reset'), 2)", []))?;
+    }
+    Ok(())
+}
+
+fn store_run(link: &mut Link<'_>, now: DateTime<Utc>, report: &CleanupReport) -> Result<()> {
+    let number = |count: u64| Bind::from(i64::try_from(count).unwrap_or(i64::MAX));
+    link.execute(Sql::new(
+        "insert into demo_cleanup_runs \
+         (one, finished_at, archives_purged, changes_purged, sessions_archived, sessions_removed) \
+         values (1, ?, ?, ?, ?, ?) on conflict (one) do update set finished_at = excluded.finished_at, \
+         archives_purged = excluded.archives_purged, changes_purged = excluded.changes_purged, \
+         sessions_archived = excluded.sessions_archived, sessions_removed = excluded.sessions_removed",
+        [
+            now.into(),
+            number(report.archives_purged),
+            number(report.changes_purged),
+            number(report.sessions_archived),
+            number(report.sessions_removed),
+        ],
+    ))?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct RunRow {
+    #[diesel(sql_type = sql::UtcTime)]
+    finished_at: DbTime,
+    #[diesel(sql_type = BigInt)]
+    archives_purged: i64,
+    #[diesel(sql_type = BigInt)]
+    changes_purged: i64,
+    #[diesel(sql_type = BigInt)]
+    sessions_archived: i64,
+    #[diesel(sql_type = BigInt)]
+    sessions_removed: i64,
+}
+
+/// The last complete cleanup, if there was one.
+pub(crate) fn cleanup_last(link: &mut Link<'_>) -> Result<Option<CleanupRun>> {
+    let row: Option<RunRow> = link.first(Sql::new(
+        "select finished_at, archives_purged, changes_purged, sessions_archived, sessions_removed \
+         from demo_cleanup_runs",
+        [],
+    ))?;
+    Ok(row.map(|row| CleanupRun {
+        finished_at: row.finished_at.get(),
+        report: CleanupReport {
+            archives_purged: row.archives_purged.unsigned_abs(),
+            changes_purged: row.changes_purged.unsigned_abs(),
+            sessions_archived: row.sessions_archived.unsigned_abs(),
+            sessions_removed: row.sessions_removed.unsigned_abs(),
+        },
+    }))
 }
 
 fn purge_expired<C: SessionConnection>(

@@ -192,6 +192,32 @@ pub struct Stats {
     pub archives_expired: u64,
     /// Archives that were restored.
     pub archives_restored: u64,
+    /// Changes in the largest live layer.
+    pub largest_layer: u64,
+    /// The last complete cleanup, of all organizations.
+    pub last_cleanup: Option<CleanupRun>,
+}
+
+/// A complete cleanup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanupRun {
+    /// When it was done.
+    pub finished_at: DateTime<Utc>,
+    /// What it removed.
+    pub report: CleanupReport,
+}
+
+/// The connections of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// `readers`, `writer`, or `connections` where they are one pool.
+    pub name: &'static str,
+    /// Open connections.
+    pub open: u32,
+    /// Those that wait for work.
+    pub idle: u32,
+    /// The most that there can be.
+    pub max: u32,
 }
 
 /// A session in a list.
@@ -215,7 +241,12 @@ pub struct OpenOptions {
     /// How long a caller waits for a connection, or for whoever else works in the same session, before
     /// [`Error::Unavailable`].
     pub connection_timeout: Duration,
+    /// A session whose live layer holds so many changes can make no more: [`Error::LayerFull`].
+    pub max_layer_changes: u64,
 }
+
+/// How many changes a session's live layer may hold unless said otherwise.
+pub const DEFAULT_MAX_LAYER_CHANGES: u64 = 1_000_000;
 
 impl Default for OpenOptions {
     fn default() -> Self {
@@ -224,6 +255,7 @@ impl Default for OpenOptions {
             retention: Retention::default(),
             readers: 8,
             connection_timeout: Duration::from_secs(5),
+            max_layer_changes: DEFAULT_MAX_LAYER_CHANGES,
         }
     }
 }
@@ -576,15 +608,21 @@ impl Database {
     /// `Ok`, rolled back otherwise.
     ///
     /// # Errors
-    /// What `work` returns, [`Error::UnknownSession`], [`Error::Constraint`] where a deferred foreign key is
-    /// still broken at the end, or those of the database.
+    /// What `work` returns, [`Error::UnknownSession`], [`Error::LayerFull`], [`Error::Constraint`] where a deferred
+    /// foreign key is still broken at the end, or those of the database.
     pub fn write<T, E: From<Error>>(
         &self,
         session: SessionId,
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.bound(session, Mode::Write, Some(now), work)
+        let max = self.inner.options.max_layer_changes;
+        self.bound(session, Mode::Write, Some(now), |conn| {
+            if session::live_total(&mut conn.link(), session)? >= max {
+                return Err(Error::LayerFull { max }.into());
+            }
+            work(conn)
+        })
     }
 
     /// Changes in the live layer of `session`.
@@ -673,6 +711,20 @@ impl Database {
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
         let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
         Ok(ResetReport { archive, base_is_sealed })
+    }
+
+    /// The state of the pools.
+    pub fn pools(&self) -> Vec<PoolStatus> {
+        let status = |name, pool: &r2d2::Pool<Connector>| {
+            let state = pool.state();
+            PoolStatus { name, open: state.connections, idle: state.idle_connections, max: pool.max_size() }
+        };
+        match self.inner.url {
+            DatabaseUrl::Sqlite(_) => {
+                vec![status("readers", &self.inner.readers), status("writer", &self.inner.writer)]
+            }
+            DatabaseUrl::Postgres(_) => vec![status("connections", &self.inner.readers)],
+        }
     }
 
     /// How long things are kept here.
@@ -793,6 +845,28 @@ impl Database {
         self.over_base(Mode::Write, |conn| {
             let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
             cleanup::cleanup(conn, &attached.tables, &scope, new_id)
+        })
+    }
+
+    /// [`Database::cleanup`], unless another server of this database is at it: then nothing is done.
+    ///
+    /// # Errors
+    /// Only those of the database; what was done until then stays done.
+    pub fn cleanup_in_turn(
+        &self,
+        now: DateTime<Utc>,
+        new_id: &mut dyn FnMut() -> ArchiveId,
+    ) -> Result<Option<CleanupReport>> {
+        let scope = cleanup::Scope { organization: None, retention: self.retention(), now };
+        self.with_connection(Mode::Write, |conn| {
+            if !cleanup::try_lock(&mut conn.link())? {
+                return Ok(None);
+            }
+            let done = in_transaction(conn, Mode::Read, |conn| self.attached(conn))
+                .and_then(|(_, attached)| cleanup::cleanup(conn, &attached.tables, &scope, new_id));
+            // Also after a failure: the connection returns to the pool and would keep the lock.
+            cleanup::unlock(&mut conn.link())?;
+            done.map(Some)
         })
     }
 

@@ -99,6 +99,12 @@ pub enum Error {
     /// An undo is refused because of conflicts; nothing was changed.
     #[error("the undo conflicts with {} newer change(s)", .0.len())]
     UndoConflict(Vec<Conflict>),
+    /// The session's live layer holds as many changes as it may; nothing was changed. A reset makes room.
+    #[error("the session holds {max} changes, the most that it may: reset it to go on")]
+    LayerFull {
+        /// The most that a layer may hold.
+        max: u64,
+    },
     /// An idempotency key that stands for another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,

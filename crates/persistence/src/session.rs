@@ -6,6 +6,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::binding::layer_of;
+use crate::cleanup::cleanup_last;
 use crate::connection::{Link, Sql};
 use crate::database::{Session, SessionSummary, Stats};
 use crate::error::{Error, Result};
@@ -153,6 +154,36 @@ pub(crate) fn layer_counts(link: &mut Link<'_>, layer: LayerId) -> Result<Change
     Ok(change_counts(rows))
 }
 
+#[derive(QueryableByName)]
+struct TotalRow {
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+}
+
+/// How many changes the live layer of a session holds. Constant cost.
+pub(crate) fn live_total(link: &mut Link<'_>, session: SessionId) -> Result<u64> {
+    let row: Option<TotalRow> = link.first(Sql::new(
+        "select cast(coalesce(sum(c.created + c.edited + c.deleted), 0) as bigint) as total \
+         from demo_user_sessions s join demo_layer_counts c on c.layer = s.live_layer where s.id = ?",
+        [session.0.into()],
+    ))?;
+    Ok(row.map_or(0, |row| row.total.unsigned_abs()))
+}
+
+/// How many changes the largest live layer holds.
+fn largest_total(link: &mut Link<'_>, organization: Option<&str>) -> Result<u64> {
+    let mut largest = Sql::default();
+    largest.push(
+        "select cast(coalesce(max(l.total), 0) as bigint) as total from \
+         (select sum(c.created + c.edited + c.deleted) as total \
+         from demo_user_sessions s join demo_layer_counts c on c.layer = s.live_layer",
+    );
+    of_organization(&mut largest, organization);
+    largest.push(" group by s.number) as l");
+    let row: Option<TotalRow> = link.first(largest)?;
+    Ok(row.map_or(0, |row| row.total.unsigned_abs()))
+}
+
 /// A condition on the organization, or none.
 fn of_organization(sql: &mut Sql, organization: Option<&str>) {
     if let Some(organization) = organization {
@@ -258,6 +289,8 @@ pub(crate) fn stats(
         archives_available: count(archives.as_ref().map(|row| row.available)),
         archives_expired: count(archives.as_ref().map(|row| row.expired)),
         archives_restored: count(archives.as_ref().map(|row| row.restored)),
+        largest_layer: largest_total(link, organization)?,
+        last_cleanup: cleanup_last(link)?,
     })
 }
 

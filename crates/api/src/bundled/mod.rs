@@ -7,9 +7,11 @@ mod documents;
 mod etag;
 mod health;
 mod limits;
+mod metrics;
 mod openapi;
 mod passwords;
 mod records;
+mod schedule;
 mod server;
 mod state;
 mod tokens;
@@ -76,6 +78,7 @@ pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceCon
             .configure(mount(health::endpoints()))
             .configure(mount(console::endpoints()))
             .configure(mount(console::assets()))
+            .configure(mount(metrics::endpoints()))
             .configure(documents::configure)
             .service(api)
             .default_service(web::to(no_route));

@@ -141,7 +141,12 @@ impl Operation {
             "description": "Write only if the record is in this version.",
             "schema": { "type": "string" },
         });
-        self.parameter(parameter).refused("PreconditionFailed")
+        self.parameter(parameter).refused("PreconditionFailed").limited()
+    }
+
+    /// A write of a record: limited in how often, and in how many changes a session may hold.
+    fn limited(self) -> Self {
+        self.refused("TooManyRequests").refused("Conflict")
     }
 
     fn refused(mut self, response: &'static str) -> Self {
@@ -195,7 +200,7 @@ impl Operation {
         for filter in spec.filters {
             let words = match filter {
                 Filter::Status(words) | Filter::Severity(words) => Some(words),
-                Filter::Category | Filter::Created | Filter::Name => None,
+                Filter::Category | Filter::Created | Filter::Words => None,
             };
             for (name, kind) in filter.parameters() {
                 let schema = words
@@ -250,6 +255,11 @@ fn root_paths(paths: &mut Map<String, Value>) {
     add(paths, "/healthz", "get", up);
     let ready = Operation::new("readyz", "service", "Whether the database is reachable, current and sealed.");
     add(paths, "/readyz", "get", ready.public().answer(200, "It is.", Some("Status")));
+    let metrics = Operation::new("metrics", "service", "Figures for Prometheus.").public();
+    let mut metrics = metrics.answer(200, "The figures, in the text format.", None);
+    metrics.answers["200"]["content"] = json!({ "text/plain": { "schema": { "type": "string" } } });
+    metrics.answers.remove("503");
+    add(paths, "/metrics", "get", metrics);
     let document = Operation::new("openapi", "service", "This document.").public();
     let mut document = document.answer(200, "It.", Some("Document"));
     document.answers.remove("503");
@@ -402,7 +412,6 @@ fn nested(paths: &mut Map<String, Value>, name: &str, path: &str, spec: &ListSpe
         format!("Add to the {collection} of one {}.", under.to_lowercase()),
     );
     let create = created(create.id("parent"), name, &format!("New{under}{name}"));
-    let create = if name == "Association" { create.refused("Conflict") } else { create };
     add_api(paths, path, "post", create);
 }
 
@@ -412,6 +421,7 @@ fn created(operation: Operation, name: &str, body: &str) -> Operation {
         .answer(201, "Created.", Some(name))
         .header(201, "Location", "Where it is.")
         .header(201, "ETag", "Its version.")
+        .limited()
 }
 
 fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
@@ -423,8 +433,6 @@ fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
         .answer(200, "Edited.", Some(name))
         .header(200, "ETag", "Its version.")
         .conditional();
-    let has_evidence = matches!(name, "Riu" | "Message");
-    let update = if has_evidence { update.refused("Conflict") } else { update };
     add_api(paths, path, "patch", update);
     let delete = Operation::new(format!("delete{name}"), "records", "Delete it and what hangs on it.")
         .id("id")
@@ -445,7 +453,7 @@ const REFUSALS: &[(&str, u16, &str)] = &[
     ("WrongCredentials", 401, "The e-mail address and the password do not go together."),
     ("Forbidden", 403, "Only administrators may do this."),
     ("NotFound", 404, "There is no such record in this session's world."),
-    ("Conflict", 409, "The content cannot be edited, or such a record exists already."),
+    ("Conflict", 409, "The content cannot be edited, such a record exists already, or the session is full."),
     (
         "UndoConflict",
         409,
@@ -868,6 +876,7 @@ fn demo_schemas(schemas: &mut Map<String, Value>) {
                     ("restored", count.clone()),
                 ]),
             ),
+            ("lastCleanupAt", nullable(time.clone())),
         ]),
     );
     insert(
@@ -898,7 +907,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::bundled::{CurrentUser, auth, console, documents, health, records};
+    use crate::bundled::{CurrentUser, auth, console, documents, health, metrics, records};
     use crate::demo;
     use crate::routing::Endpoint;
 
@@ -917,6 +926,7 @@ mod tests {
     #[test]
     fn every_route_is_documented_and_every_documented_operation_is_routed() {
         let mut routes = routed("", health::endpoints());
+        routes.extend(routed("", metrics::endpoints()));
         routes.extend(routed("", documents::endpoints()));
         routes.extend(routed("", console::endpoints()));
         routes.extend(routed(BASE_PATH, auth::endpoints()));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -15,7 +16,9 @@ use demo_reset_persistence::{Database, Error as EngineError};
 use super::configure;
 use super::console;
 use super::documents::DOCS;
-use super::limits::SignInLimits;
+use super::limits::{DEFAULT_WRITES_PER_SECOND, SignInLimits};
+use super::metrics::measure;
+use super::schedule;
 use super::state::AppState;
 use crate::engine::Engine;
 use crate::request_id::assign_request_id;
@@ -34,6 +37,10 @@ pub struct ServerConfig {
     pub demo_people: bool,
     /// Sign-in attempts a minute.
     pub sign_in_limits: SignInLimits,
+    /// Writes a second that one user may make.
+    pub writes_per_second: NonZeroU32,
+    /// How often what has expired is removed; never where none is given.
+    pub cleanup_every: Option<Duration>,
     /// Threads that take requests.
     pub workers: usize,
     /// How long requests in flight may take to finish when the server is stopped.
@@ -48,6 +55,8 @@ impl Default for ServerConfig {
             cors_origins: Vec::new(),
             demo_people: false,
             sign_in_limits: SignInLimits::default(),
+            writes_per_second: DEFAULT_WRITES_PER_SECOND,
+            cleanup_every: Some(Duration::from_secs(60 * 60)),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             shutdown_timeout: Duration::from_secs(30),
         }
@@ -77,6 +86,9 @@ pub enum ServeError {
     /// The database refused or failed.
     #[error(transparent)]
     Database(#[from] EngineError),
+    /// The metrics cannot be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
     /// The server stopped.
     #[error("the server stopped: {0}")]
     Io(#[from] io::Error),
@@ -103,6 +115,9 @@ pub async fn serve(
     config: ServerConfig,
 ) -> Result<(), ServeError> {
     let state = AppState::new(Engine::new(database), &config)?;
+    if let Some(period) = config.cleanup_every.filter(|period| !period.is_zero()) {
+        schedule::start(state.clone(), period);
+    }
     let origins = config.cors_origins;
     HttpServer::new(move || app(state.clone(), &origins))
         .workers(config.workers.max(1))
@@ -143,6 +158,7 @@ pub fn app(
         .wrap(Compress::default())
         .wrap(from_fn(security_headers))
         .wrap(cors(cors_origins))
+        .wrap(from_fn(measure))
         .wrap(from_fn(assign_request_id))
 }
 
@@ -190,6 +206,7 @@ fn cors(origins: &[String]) -> Cors {
         ])
         .allowed_headers(["x-request-id", "idempotency-key"])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
+        .expose_headers(["ratelimit", "ratelimit-policy", "x-request-id"])
         .max_age(3600);
     origins.iter().fold(base, |cors, origin| match origin.as_str() {
         "*" => cors.allow_any_origin(),

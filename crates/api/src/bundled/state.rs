@@ -1,5 +1,7 @@
 //! What handlers share.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use chrono::Duration;
 use demo_reset_compliance::{self as compliance, Actor, Writer};
@@ -11,7 +13,8 @@ use uuid::Uuid;
 use super::auth::CurrentUser;
 use super::cursor::Cursors;
 use super::entity_names;
-use super::limits::SignInLimiter;
+use super::limits::{SignInLimiter, WriteLimiter};
+use super::metrics::Metrics;
 use super::server::{ServeError, ServerConfig};
 use super::tokens::Tokens;
 use crate::demo::{DemoState, SessionUser as _};
@@ -30,6 +33,8 @@ pub struct AppState {
     /// Whether the demo users are told to everybody.
     pub(crate) tells_demo_people: bool,
     pub(crate) sign_in_limiter: SignInLimiter,
+    write_limiter: WriteLimiter,
+    pub(crate) metrics: Arc<Metrics>,
     /// A password check takes 19 MiB: this many run at the same time.
     pub(crate) password_checks: Semaphore,
 }
@@ -50,14 +55,20 @@ impl AppState {
                 engine.database().secret(SIGNING_KEY_SECRET, || made)?
             }
         };
+        let metrics = Arc::new(Metrics::new()?);
+        let observer = Arc::clone(&metrics);
+        let demo = DemoState::new(engine.clone(), entity_names());
+        let demo = demo.observed_by(move |event| observer.happened(event));
         let lifetime = Duration::from_std(config.token_lifetime).unwrap_or(Duration::MAX);
         Ok(web::Data::new(Self {
-            demo: web::Data::new(DemoState::new(engine.clone(), entity_names())),
+            demo: web::Data::new(demo),
             engine,
             tokens: Tokens::new(key.as_bytes(), lifetime),
             cursors: Cursors::new(key.as_bytes()),
             tells_demo_people: config.demo_people,
             sign_in_limiter: SignInLimiter::new(config.sign_in_limits),
+            write_limiter: WriteLimiter::new(config.writes_per_second),
+            metrics,
             password_checks: Semaphore::new(config.workers.max(1)),
         }))
     }
@@ -93,6 +104,7 @@ impl AppState {
         expected_versions: Option<Vec<String>>,
         work: impl FnOnce(&mut AnyConnection, &Writer, Uuid) -> compliance::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.write_limiter.check(user.id)?;
         let user = user.clone();
         let done = self.engine.blocking(move |engine| {
             let session = session(engine, &user)?;

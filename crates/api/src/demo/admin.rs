@@ -56,6 +56,7 @@ async fn stats<U: SessionUser>(
             "expired": stats.archives_expired,
             "restored": stats.archives_restored,
         },
+        "lastCleanupAt": stats.last_cleanup.map(|run| DbTime::new(run.finished_at).to_string()),
     })))
 }
 

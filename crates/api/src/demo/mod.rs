@@ -40,6 +40,8 @@ mod names;
 mod page;
 mod reset;
 
+use std::sync::Arc;
+
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use chrono::Duration;
@@ -71,16 +73,46 @@ pub trait SessionUser: FromRequest + 'static {
     }
 }
 
+/// What happened to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoEvent {
+    /// A reset that archived something.
+    Reset {
+        /// Changes taken back.
+        changes: u64,
+    },
+    /// An undo.
+    Undo {
+        /// Changes brought back.
+        changes: u64,
+    },
+}
+
+type Observer = Arc<dyn Fn(DemoEvent) + Send + Sync>;
+
 /// What the demo scope works with.
 pub struct DemoState {
     engine: Engine,
     names: EntityNames,
+    observer: Option<Observer>,
 }
 
 impl DemoState {
     /// Sessions of `engine`, told under `names`.
     pub fn new(engine: Engine, names: EntityNames) -> Self {
-        Self { engine, names }
+        Self { engine, names, observer: None }
+    }
+
+    /// Tells `observer` of every reset and undo.
+    pub fn observed_by(mut self, observer: impl Fn(DemoEvent) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    fn tell(&self, event: Option<DemoEvent>) {
+        if let (Some(observer), Some(event)) = (&self.observer, event) {
+            observer(event);
+        }
     }
 }
 

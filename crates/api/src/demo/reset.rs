@@ -11,7 +11,7 @@ use demo_reset_persistence::{
 use serde_json::{Map, Value, json};
 
 use super::names::EntityNames;
-use super::{DemoState, SessionUser, State, fresh, session_of};
+use super::{DemoEvent, DemoState, SessionUser, State, fresh, session_of};
 use crate::body::{Body, archive_id, refuse_unknown};
 use crate::engine::Engine;
 use crate::error::{ApiError, Invalid};
@@ -140,12 +140,19 @@ pub(super) async fn reset_session(
         let request =
             ResetRequest { session, records, new_id: ArchiveId(engine.new_id()), now: engine.now() };
         let started = Instant::now();
-        let answer =
-            |report: &ResetReport, left: &ChangeCounts| reset_answer(&names, report, left, &base, started);
-        Ok::<_, ApiError>(database.reset_answering(&request, asked.key.as_ref(), answer)?)
+        let mut event = None;
+        let answer = |report: &ResetReport, left: &ChangeCounts| {
+            event = report.archive.as_ref().map(|done| DemoEvent::Reset { changes: done.counts.total() });
+            reset_answer(&names, report, left, &base, started)
+        };
+        let answer = database.reset_answering(&request, asked.key.as_ref(), answer)?;
+        Ok::<_, ApiError>((answer, event))
     });
     match done.await {
-        Ok(answer) => Ok(fresh(answer)),
+        Ok((answer, event)) => {
+            state.tell(event);
+            Ok(fresh(answer))
+        }
         Err(ApiError::Engine(EngineError::UndoConflict(conflicts))) => {
             let conflicts = conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect();
             Err(ApiError::ResetConflict { conflicts })
@@ -206,17 +213,23 @@ pub(super) async fn undo<U: SessionUser>(
         let session = session_of(engine, &key)?.id;
         let new_id = ArchiveId(engine.new_id());
         let request = UndoRequest { session, wanted, on_conflict, new_id, now: engine.now() };
-        engine.database().undo_answering(&request, idempotency.as_ref(), |report| {
+        let mut event = None;
+        let answer = engine.database().undo_answering(&request, idempotency.as_ref(), |report| {
+            event = Some(DemoEvent::Undo { changes: report.restored.total() });
             json!({
                 "success": true,
                 "restoredCounts": names.counts(&report.restored, true),
                 "keptArchivedId": report.kept_archived.map(|id| id.0),
                 "replacedArchiveId": report.replaced.map(|id| id.0),
             })
-        })
+        })?;
+        Ok::<_, EngineError>((answer, event))
     });
     match undone.await {
-        Ok(answer) => Ok(fresh(answer)),
+        Ok((answer, event)) => {
+            state.tell(event);
+            Ok(fresh(answer))
+        }
         Err(ApiError::Engine(EngineError::UndoConflict(conflicts))) => {
             let conflicts = conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect();
             Err(ApiError::UndoConflict { conflicts })

@@ -44,6 +44,7 @@ async fn stats_cover_the_administrators_own_organization(backend: Backend) {
             "associations": 0, "auditLogs": 1,
         },
         "archives": { "available": 1, "expired": 0, "restored": 0 },
+        "lastCleanupAt": null,
     });
     assert_eq!(stats, expected);
 }

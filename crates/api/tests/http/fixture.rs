@@ -12,6 +12,7 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, init_service};
+use actix_web::web;
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, hash_password};
 use demo_reset_persistence::{
@@ -161,6 +162,7 @@ type Call = dyn Fn(actix_web::test::TestRequest) -> Pin<Box<dyn Future<Output = 
 #[derive(Clone)]
 pub struct Server {
     call: Rc<Call>,
+    pub state: web::Data<AppState>,
     pub clock: Arc<TestClock>,
     pub database: Database,
     pub home: Rc<Home>,
@@ -311,8 +313,9 @@ impl Server {
         let clock = Arc::new(TestClock(AtomicI64::new(now.timestamp_micros())));
         let engine = Engine::with(database.clone(), clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
-        let service = init_service(app(state, &config.cors_origins)).await;
-        Self { call: calls(service, TestRequest::to_request), clock, database, home: Rc::new(home) }
+        let service = init_service(app(state.clone(), &config.cors_origins)).await;
+        let call = calls(service, TestRequest::to_request);
+        Self { call, state, clock, database, home: Rc::new(home) }
     }
 
     /// Another server over the same database, with connections of its own.
@@ -320,8 +323,15 @@ impl Server {
         let database = self.home.open(self.clock.now());
         let engine = Engine::with(database.clone(), self.clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
-        let service = init_service(app(state, &config.cors_origins)).await;
-        Self { call: calls(service, TestRequest::to_request), database, ..self.clone() }
+        let service = init_service(app(state.clone(), &config.cors_origins)).await;
+        Self { call: calls(service, TestRequest::to_request), state, database, ..self.clone() }
+    }
+
+    /// Answers with another state from now on.
+    pub async fn serve(&mut self, state: web::Data<AppState>) {
+        let service = init_service(app(state.clone(), &[])).await;
+        self.call = calls(service, TestRequest::to_request);
+        self.state = state;
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use crate::fixture::{ANN, BEN, Backend, CASE, CATEGORY, Client, Server, on_each_database};
 
 on_each_database! {
+    words_find_base_records_and_the_sessions_own_edits,
     a_list_shows_the_newest_first_and_counts_them_all,
     every_order_walks_through_everything_once,
     an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now,
@@ -113,4 +114,34 @@ async fn a_cursor_holds_only_for_its_own_list_and_order(backend: Backend) {
     for other in [format!("/cases?sort=createdAt&cursor={cursor}"), format!("/rius?cursor={cursor}")] {
         assert_eq!(ann.get(&other).await.invalid_fields(), ["cursor"]);
     }
+}
+
+async fn words_find_base_records_and_the_sessions_own_edits(backend: Backend) {
+    let server = Server::on(backend).await;
+    let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
+    let found = async |client: &Client, q: &str| {
+        let page = client.get(&format!("/cases?q={q}")).await.expect(200);
+        assert_eq!(page["total"], page["items"].as_array().unwrap().len(), "{q}");
+        numbers(&page)
+    };
+    assert_eq!(found(&ann, "CASH").await, ["CASE-2026-00001"]);
+    assert_eq!(found(&ann, "order%20invoice").await, ["CASE-2026-00002"]);
+    assert_eq!(found(&ann, "2026-00003").await, ["CASE-2026-00003"]);
+    assert!(found(&ann, "cash%20invoice").await.is_empty());
+    assert!(found(&ann, "%25").await.is_empty(), "a sign of LIKE is a letter like any other");
+    assert_eq!(found(&ann, "%20").await.len(), 3);
+    // What an edit takes away is not found any more, and what it brings is: in this session alone.
+    ann.patch(&format!("/cases/{CASE}"), json!({ "details": "Ünïcode is missing" })).await.expect(200);
+    assert!(found(&ann, "cash").await.is_empty());
+    assert_eq!(found(&ann, "%C3%9Cn%C3%AFcode").await, ["CASE-2026-00001"]);
+    assert_eq!(found(&ben, "cash").await, ["CASE-2026-00001"]);
+    ann.create("/cases", json!({ "details": "x", "summary": "More cash" })).await;
+    assert_eq!(found(&ann, "cash").await, ["CASE-2026-00004"]);
+    assert_eq!(found(&ann, "cash&status=CLOSED").await.len(), 0);
+    for list in ["/rius?q=till", "/rius?q=again"] {
+        assert!(ann.total(list).await > 0, "{list}");
+    }
+    assert_eq!(ann.total("/investigations?q=nowhere").await, 0);
+    let long = "x".repeat(501);
+    assert_eq!(ann.get(&format!("/cases?q={long}")).await.invalid_fields(), ["q"]);
 }

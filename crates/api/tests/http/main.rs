@@ -17,4 +17,5 @@ mod repeated;
 mod rius;
 mod selective;
 mod server;
+mod service;
 mod sign_in;

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use anyhow::Result;
+use demo_reset_api::ServerConfig;
 use demo_reset_compliance::dataset::DatasetOptions;
 
 use crate::args::Serve;
@@ -13,8 +16,14 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
         // Another server that started at the same moment may do it: then this one waits, and finds it done.
         backend::load(url, DatasetOptions::new(edge::now().date_naive()), false)?;
     }
-    let database = backend::open(url)?;
+    let database = backend::open_for(url, arguments.max_layer_changes)?;
     credentials::ensure(&database)?;
     output::line(format_args!("serving {url} on http://{}", listener.local_addr()?))?;
-    backend::serve(database, listener, arguments.demo_people)
+    let config = ServerConfig {
+        writes_per_second: arguments.writes_per_second,
+        cleanup_every: Some(Duration::from_secs(u64::from(arguments.cleanup_minutes) * 60)),
+        demo_people: arguments.demo_people,
+        ..ServerConfig::default()
+    };
+    backend::serve(database, listener, config)
 }

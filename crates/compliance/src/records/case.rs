@@ -14,6 +14,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::cases;
+use crate::words::with_words;
 
 const STATUSES: &[&str] = &["NEW", "OPEN", "CLOSED"];
 
@@ -184,7 +185,13 @@ impl From<(CaseRow, Tracking)> for Case {
 impl Case {
     /// What its list can be asked.
     pub const LIST: ListSpec = ListSpec {
-        filters: &[Filter::Status(STATUSES), Filter::Severity(SEVERITIES), Filter::Category, Filter::Created],
+        filters: &[
+            Filter::Status(STATUSES),
+            Filter::Severity(SEVERITIES),
+            Filter::Category,
+            Filter::Created,
+            Filter::Words,
+        ],
         sorts: &[SortKey::CreatedAt, SortKey::UpdatedAt, SortKey::ReferenceNumber],
     };
 
@@ -245,6 +252,18 @@ pub fn case_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery)
             query = query.filter(cases::category_id.eq(DbUuid(category_id)));
         }
         created_between!(query, list, cases::created_at);
+        with_words!(
+            query,
+            list,
+            cases::table,
+            [
+                cases::reference_number,
+                cases::summary,
+                cases::details,
+                cases::outcome_notes,
+                cases::reporter_name
+            ]
+        );
         query
     };
     let total = matching().count().get_result(conn)?;

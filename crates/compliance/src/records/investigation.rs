@@ -12,6 +12,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::investigations;
+use crate::words::with_words;
 
 const STATUSES: &[&str] = &["NEW", "ASSIGNED", "INVESTIGATING", "PENDING_REVIEW", "CLOSED", "ON_HOLD"];
 
@@ -163,8 +164,10 @@ impl From<(InvestigationRow, Tracking)> for Investigation {
 
 impl Investigation {
     /// What its list can be asked.
-    pub const LIST: ListSpec =
-        ListSpec { filters: &[Filter::Status(STATUSES), Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec = ListSpec {
+        filters: &[Filter::Status(STATUSES), Filter::Created, Filter::Words],
+        sorts: &[SortKey::CreatedAt],
+    };
 
     fn audited(&self) -> Audited {
         Audited {
@@ -232,6 +235,17 @@ pub fn investigation_list(
             query = query.filter(investigations::status.eq(status.clone()));
         }
         created_between!(query, list, investigations::created_at);
+        with_words!(
+            query,
+            list,
+            investigations::table,
+            [
+                investigations::findings_summary,
+                investigations::findings_detail,
+                investigations::root_cause,
+                investigations::lessons_learned
+            ]
+        );
         query
     };
     let total = matching().count().get_result(conn)?;

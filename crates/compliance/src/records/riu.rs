@@ -12,6 +12,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::rius;
+use crate::words::with_words;
 
 const STATUSES: &[&str] =
     &["PENDING_QA", "IN_QA", "QA_REJECTED", "RELEASED", "LINKED", "CLOSED", "RECEIVED", "COMPLETED"];
@@ -159,7 +160,13 @@ impl From<(RiuRow, Tracking)> for Riu {
 impl Riu {
     /// What its list can be asked.
     pub const LIST: ListSpec = ListSpec {
-        filters: &[Filter::Status(STATUSES), Filter::Severity(SEVERITIES), Filter::Category, Filter::Created],
+        filters: &[
+            Filter::Status(STATUSES),
+            Filter::Severity(SEVERITIES),
+            Filter::Category,
+            Filter::Created,
+            Filter::Words,
+        ],
         sorts: &[SortKey::CreatedAt, SortKey::ReferenceNumber],
     };
 
@@ -207,6 +214,12 @@ pub fn riu_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery) 
             query = query.filter(rius::category_id.eq(DbUuid(category_id)));
         }
         created_between!(query, list, rius::created_at);
+        with_words!(
+            query,
+            list,
+            rius::table,
+            [rius::reference_number, rius::summary, rius::details, rius::reporter_name]
+        );
         query
     };
     let total = matching().count().get_result(conn)?;
