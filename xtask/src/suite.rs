@@ -26,7 +26,22 @@ const TOOLS: &[Tool] = &[
         tests: "the walkthrough of the README",
         install: "apt-get install curl (Debian), brew install curl (macOS)",
     },
+    Tool {
+        program: "chromium",
+        arguments: &["--version"],
+        tests: "the console in a browser",
+        install: BROWSER_INSTALL,
+    },
+    Tool {
+        program: "chromedriver",
+        arguments: &["--version"],
+        tests: "the console in a browser",
+        install: BROWSER_INSTALL,
+    },
 ];
+
+const BROWSER_INSTALL: &str =
+    "apt-get install chromium chromium-driver (Debian), brew install chromium chromedriver (macOS)";
 
 /// Tells the tests where a PostgreSQL listens. Set already, it is used as it is.
 const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
@@ -61,6 +76,12 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let result = run::run(tests.args(arguments));
     report();
     result
+}
+
+/// Takes the screenshots: a test that is left out otherwise, since it writes into the checkout.
+pub(crate) fn screenshots() -> Result<(), Failure> {
+    let test = ["test", "--package", "demo-reset-api", "--test", "console"];
+    run::run(run::cargo(test).args(["--", "--ignored", "take_the_screenshots"]))
 }
 
 /// Runs the benchmarks.

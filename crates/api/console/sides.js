@@ -10,6 +10,8 @@ import { undo } from './undo.js';
 import { World } from './world.js';
 
 const STORE = 'demo-reset.sides';
+/** How long a page may take to be as it was, in milliseconds. */
+const SETTLING = 5000;
 
 const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORE)) ?? []; } catch { return []; } };
 
@@ -90,21 +92,34 @@ class Side {
   /** The other side wrote: reads this one anew, and says whether anything moved. */
   async readAnew() {
     if (!this.#world) return;
-    const before = [this.body.textContent, this.#world.session?.totalChanges];
+    const before = this.#shownText();
+    const changesBefore = this.#world.session?.totalChanges;
     const top = this.body.scrollTop;
     try {
       await this.#world.refresh();
       await this.#screen.show(this.#path);
-      await new Promise((resolve) => { setTimeout(resolve, 300); });
+      await this.#until(() => this.#shownText() === before);
     } catch (error) {
       this.told.textContent = describe(error);
       return;
     }
     this.body.scrollTop = top;
-    const isSame = before[0] === this.body.textContent && before[1] === this.#world.session?.totalChanges;
+    const isSame = this.#shownText() === before && this.#world.session?.totalChanges === changesBefore;
     this.told.textContent = isSame ? 'Read anew after the change on the other side: nothing moved here.' : 'Read anew after the change on the other side.';
     this.told.classList.remove('fresh');
     requestAnimationFrame(() => this.told.classList.add('fresh'));
+  }
+
+  /** What stands here, without the counts on tabs, which come when they come. */
+  #shownText() {
+    const copy = this.body.cloneNode(true);
+    copy.querySelectorAll('.tab-count').forEach((count) => count.remove());
+    return copy.textContent;
+  }
+
+  /** Gives lists the time to load, but not for ever. */
+  async #until(isDone) {
+    for (let waited = 0; waited < SETTLING && !isDone(); waited += 50) await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
 
   #people(label) {

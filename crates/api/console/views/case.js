@@ -35,7 +35,7 @@ export async function caseView({ world, path }) {
     try {
       const fresh = await world.read(`/cases/${id}`);
       Object.assign(context, { record: fresh.data, etag: fresh.etag });
-      await loadChanges(context);
+      context.changes = await world.changes().catch(() => new Map());
       const focused = document.activeElement?.id;
       render(context, node, currentTab(node) ?? tab);
       if (focused) document.getElementById(focused)?.focus({ preventScroll: true });

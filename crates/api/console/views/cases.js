@@ -95,7 +95,7 @@ export async function casesView({ world, query }) {
       set(isChosen ? { createdFrom: '', createdTo: '' } : { createdFrom: `${name}-01`, createdTo: last });
     };
     fill(strip, monthStrip(months, { from: filters.createdFrom, to: filters.createdTo, onpick: pick }),
-      h('p', { class: 'strip-ends', 'aria-hidden': 'true' }, h('span', {}, months[0].month.slice(0, 4)), h('span', {}, 'cases by month, the darker the more severe'), h('span', {}, months.at(-1).month.slice(0, 4))));
+      h('p', { class: 'strip-ends', 'aria-hidden': 'true' }, h('span', {}, months[0].month.slice(0, 4)), h('span', {}, 'cases by month and severity'), h('span', {}, months.at(-1).month.slice(0, 4))));
   }
   const loadStrip = () => world.get('/cases/statistics').then((answer) => { months = answer.months; showStrip(); }).catch(() => {});
 

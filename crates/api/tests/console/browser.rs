@@ -35,16 +35,14 @@ pub struct Browser {
     within: Option<String>,
 }
 
-fn program(names: &[&str]) -> Option<PathBuf> {
+fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.exists()))
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists())
 }
 
 /// Whether there is a browser. Without one the test is skipped, and says so; in CI it fails.
 pub fn is_there() -> bool {
-    let is_there = program(&["chromium", "chromium-browser", "google-chrome"]).is_some()
-        && program(&["chromedriver"]).is_some();
+    let is_there = program("chromium").is_some() && program("chromedriver").is_some();
     let how = "Chromium and its driver are not installed: apt-get install chromium chromium-driver (Debian)";
     if !is_there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI no test may be skipped: {how}");
@@ -55,7 +53,7 @@ pub fn is_there() -> bool {
 
 /// Starts a driver on a free port; gives the port.
 fn start_driver() -> (Child, u16) {
-    let mut driver = Command::new(program(&["chromedriver"]).unwrap())
+    let mut driver = Command::new(program("chromedriver").unwrap())
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -88,8 +86,7 @@ fn capabilities(profile: &Path, log: &Path, size: (u32, u32)) -> serde_json::Map
     arguments.push(format!("--user-data-dir={}", profile.display()));
     arguments.push(format!("--log-file={}", log.display()));
     arguments.push(format!("--window-size={},{}", size.0, size.1));
-    let options =
-        json!({ "args": arguments, "binary": program(&["chromium", "chromium-browser", "google-chrome"]) });
+    let options = json!({ "args": arguments, "binary": program("chromium") });
     let all =
         json!({ "browserName": "chrome", "goog:chromeOptions": options, "timeouts": { "script": 60_000 } });
     all.as_object().unwrap().clone()

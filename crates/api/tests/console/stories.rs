@@ -295,3 +295,60 @@ async fn the_proof_compares_every_table() {
     browser.see("session at work now 1").await;
     browser.close().await;
 }
+
+#[actix_web::test]
+async fn my_changes_show_what_differs_from_the_base_and_take_back_one_record() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::start();
+    let browser = Browser::open(&server).await;
+    browser.sign_in("Ann Archer").await;
+    browser.go(CASE).await;
+    edit_case(&browser, "The safe was open all night", "CRITICAL").await;
+    browser.see("Base: High").await;
+    browser.go("/cases/00000000-0000-7000-8000-000000000202").await;
+    browser.see("Two invoices for one order.").await;
+    browser.click("Delete").await;
+    browser.see("Everybody else keeps it").await;
+    browser.click("Delete").await;
+    browser.see("1 case deleted in your world").await;
+
+    browser.go("/changes").await;
+    browser.count(".changes .card", 2).await;
+    browser.see("High→Critical").await;
+    let take_back = "document.querySelector('.changes [aria-label^=\"Take back\"]').click()";
+    browser.run(take_back, Vec::new()).await;
+    browser.see_no("High→Critical").await;
+    browser.see("CASE-2026-00002").await;
+    let bring_back = "document.querySelector('.changes [aria-label^=\"Bring back\"]').click()";
+    browser.run(bring_back, Vec::new()).await;
+    browser.see("Nothing changed yet").await;
+    browser.go(CASE).await;
+    browser.see("Cash is missing.").await;
+    browser.see_no("Base: High").await;
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn a_deleted_case_says_so_at_its_address_and_comes_back_with_all_that_hung_on_it() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::start();
+    let browser = Browser::open(&server).await;
+    browser.sign_in("Ann Archer").await;
+    browser.go(CASE).await;
+    browser.see("Cash is missing.").await;
+    browser.click("Delete").await;
+    browser.see("Everybody else keeps it").await;
+    browser.click("Delete").await;
+    browser.see("122 cases").await;
+    browser.go(CASE).await;
+    browser.see("You deleted").await;
+    browser.click("Bring it back").await;
+    browser.see("Cash is missing.").await;
+    browser.go("/changes").await;
+    browser.see("Nothing changed yet").await;
+    browser.close().await;
+}

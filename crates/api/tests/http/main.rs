@@ -5,6 +5,7 @@ mod administrators;
 mod cases;
 mod children;
 mod conditional;
+mod console;
 mod demo_sessions;
 mod fixture;
 mod health;
