@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod faults;
 mod harness;
 mod serve;
 mod servers;
