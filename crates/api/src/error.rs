@@ -12,6 +12,7 @@ use demo_reset_domain::{ConfirmationRequired, Conflict, UndoRefusal, UserKeyErro
 use demo_reset_persistence::{ConstraintKind, Error as EngineError};
 use serde_json::{Map, Value, json};
 
+use crate::demo::key_text;
 use crate::request_id;
 
 /// The media type of every error.
@@ -94,6 +95,11 @@ pub enum ApiError {
     Engine(EngineError),
     /// An undo conflicts with newer changes; the entities by the names that this API uses.
     UndoConflict {
+        /// `{"entityType", "entityId", "reason"}`.
+        conflicts: Vec<Value>,
+    },
+    /// A reset of some records conflicts with other changes; the entities by the names that this API uses.
+    ResetConflict {
         /// `{"entityType", "entityId", "reason"}`.
         conflicts: Vec<Value>,
     },
@@ -204,6 +210,16 @@ impl Problem {
             .with("conflicts", conflicts.into())
     }
 
+    fn reset_conflict(conflicts: Vec<Value>) -> Self {
+        let detail = format!(
+            "{} change(s) have taken a value that would come back with the base; nothing was changed. Reset them too, \
+             or change them first.",
+            conflicts.len()
+        );
+        Self::new(StatusCode::CONFLICT, "reset_conflict", "Reset conflicts with other changes", detail)
+            .with("conflicts", conflicts.into())
+    }
+
     fn of_engine(error: &EngineError) -> Self {
         match error {
             EngineError::Undo(refusal) => Self::undo(refusal),
@@ -216,6 +232,12 @@ impl Problem {
             EngineError::Constraint { message, .. } => {
                 Self::invalid(&[("body".to_owned(), message.to_owned())])
             }
+            EngineError::IdempotencyKeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "Idempotency key used before",
+                "This Idempotency-Key was sent with another request; use a new key for a new request.",
+            ),
             EngineError::Unavailable(_) => {
                 Self::unavailable("The database is busy or away. Trying again shortly can help.")
             }
@@ -314,6 +336,7 @@ impl Problem {
             }
             ApiError::Engine(error) => Self::of_engine(error),
             ApiError::UndoConflict { conflicts } => Self::undo_conflict(conflicts.clone()),
+            ApiError::ResetConflict { conflicts } => Self::reset_conflict(conflicts.clone()),
             ApiError::Internal(_) => Self::internal(),
         }
     }
@@ -337,7 +360,7 @@ impl Problem {
 fn conflict_by_table(conflict: &Conflict) -> Value {
     json!({
         "entityType": conflict.table,
-        "entityId": conflict.key.join("/"),
+        "entityId": key_text(&conflict.key),
         "reason": conflict.reason.as_str(),
     })
 }

@@ -174,9 +174,10 @@ fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
         EngineError::UndoConflict(_) => {
             (Exit::UndoConflict, Some("choose with --on-conflict keep-current or restore-archived"))
         }
-        EngineError::NotBoundForWriting | EngineError::Constraint { .. } | EngineError::Database(_) => {
-            (Exit::Failed, None)
-        }
+        EngineError::NotBoundForWriting
+        | EngineError::IdempotencyKeyReused
+        | EngineError::Constraint { .. }
+        | EngineError::Database(_) => (Exit::Failed, None),
     }
 }
 

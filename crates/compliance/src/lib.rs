@@ -18,6 +18,7 @@ mod records;
 mod reference;
 #[allow(missing_docs)]
 pub mod schema;
+mod stored;
 mod wire;
 
 pub use audit::{AUDIT_FIELDS, Activity, Actor, EntityKind, Writer, activity_list};
@@ -27,3 +28,4 @@ pub use input::{Content, New, Object, Patch};
 pub use list::{Filter, ListQuery, ListSpec, MAX_LIMIT, Page, Position, Sort, SortKey};
 pub use records::*;
 pub use reference::*;
+pub use stored::{activity_label, record_label, stored_activity, stored_record};

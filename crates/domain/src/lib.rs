@@ -19,4 +19,6 @@ pub use confirmation::{CONFIRMATION_TOKEN, ConfirmationRequired, confirm};
 pub use conflict::{Conflict, ConflictReason, OnConflict};
 pub use foreign_keys::{Reference, children_before_parents, parents_before_children};
 pub use ids::{ArchiveId, LayerId, SessionId, UserKey, UserKeyError};
-pub use retention::{DEFAULT_UNDO_WINDOW, IDLE_AFTER, Retention, TOUCH_INTERVAL, touch_is_due};
+pub use retention::{
+    DEFAULT_UNDO_WINDOW, IDEMPOTENCY_WINDOW, IDLE_AFTER, Retention, TOUCH_INTERVAL, touch_is_due,
+};

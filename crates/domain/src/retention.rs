@@ -11,6 +11,9 @@ pub const IDLE_AFTER: Duration = Duration::days(30);
 /// Activity is recorded at most this often, so that reading does not become writing.
 pub const TOUCH_INTERVAL: Duration = Duration::minutes(1);
 
+/// For so long a repeated request with the same idempotency key gets the answer of the first one.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::hours(24);
+
 /// The retention rules in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {

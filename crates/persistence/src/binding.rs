@@ -121,6 +121,18 @@ where
     E: From<Error>,
 {
     conn.link().begin(mode)?;
+    finish(conn, work)
+}
+
+/// Runs `work` in the transaction that has begun, and ends it.
+fn finish<C, T, E>(
+    conn: &mut C,
+    work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E>
+where
+    C: SessionConnection,
+    E: From<Error>,
+{
     match work(conn) {
         Ok(value) => {
             conn.link().commit()?;
@@ -135,20 +147,33 @@ where
     }
 }
 
-/// Runs `work` in one transaction that sees, and in [`Mode::Write`] writes, the world of `session`.
-pub(crate) fn bound<C, T, E>(
+/// Begins a transaction that sees, and in [`Mode::Write`] writes, the world of `session`. [`finish_bound`] ends it.
+///
+/// # Errors
+/// [`Error::BaseReplaced`] where the connection was opened over another base; no transaction is open then.
+pub(crate) fn begin_bound<C: SessionConnection>(
     conn: &mut C,
     session: SessionId,
     mode: Mode,
     now: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let mut link = conn.link();
+    link.begin(mode)?;
+    bind(&mut link, session, mode, now.unwrap_or_default()).inspect_err(|_| {
+        let _ = link.rollback();
+    })
+}
+
+/// Runs `work` in the transaction that [`begin_bound`] has begun, and ends it.
+pub(crate) fn finish_bound<C, T, E>(
+    conn: &mut C,
     work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E>
 where
     C: SessionConnection,
     E: From<Error>,
 {
-    in_transaction(conn, mode, |conn| {
-        bind(&mut conn.link(), session, mode, now.unwrap_or_default())?;
+    finish(conn, |conn| {
         let value = work(conn)?;
         unbind(&mut conn.link())?;
         Ok(value)

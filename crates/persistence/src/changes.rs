@@ -6,7 +6,7 @@ use diesel::sql_types::{Nullable, Text};
 use serde_json::Value;
 
 use crate::connection::{Link, Sql};
-use crate::database::{ArchivedChange, Change, ChangePosition};
+use crate::database::{ArchivedChange, Change, ChangePosition, RecordPosition};
 use crate::error::{Error, Result};
 use crate::spec::TableSpec;
 use crate::sql_text::literal;
@@ -57,7 +57,7 @@ fn parse_key(json: &str) -> Result<Vec<String>> {
 /// A page of the changes of a layer, newest first, each with the base record it stands over.
 pub(crate) fn change_list(
     link: &mut Link<'_>,
-    tables: &[TableSpec],
+    tables: &[&TableSpec],
     layer: LayerId,
     after: Option<&ChangePosition>,
     limit: i64,
@@ -138,12 +138,36 @@ pub(crate) fn archived_change_list(
     rows.into_iter().map(archived_change).collect()
 }
 
+/// Changes that an archive holds, from `after` on.
+pub(crate) fn archived_change_page(
+    link: &mut Link<'_>,
+    session: SessionId,
+    archive: ArchiveId,
+    after: Option<&RecordPosition>,
+    limit: i64,
+) -> Result<Vec<ArchivedChange>> {
+    let mut page = Sql::new(
+        "select table_name, record_key, kind, changed_at, snapshot from demo_archived_changes \
+         where session_id = ? and archive_id = ?",
+        [session.0.into(), archive.0.into()],
+    );
+    if let Some(after) = after {
+        page.push(" and (table_name > ").bind(after.table.as_str());
+        page.push(" or (table_name = ").bind(after.table.as_str());
+        page.push(" and record_key > ").bind(after.key.as_str()).push("))");
+    }
+    page.push(" order by table_name, record_key limit ").bind(limit);
+    let rows: Vec<ArchivedRow> = link.load(page)?;
+    rows.into_iter().map(archived_change).collect()
+}
+
 fn archived_change(row: ArchivedRow) -> Result<ArchivedChange> {
     Ok(ArchivedChange {
         key: parse_key(&row.record_key)?,
         kind: parse_kind(&row.kind)?,
         changed_at: row.changed_at.get(),
         snapshot: row.snapshot.0,
+        position: RecordPosition { table: row.table_name.clone(), key: row.record_key },
         table: row.table_name,
     })
 }

@@ -8,10 +8,11 @@ use demo_reset_domain::{ArchiveId, Retention, SessionId};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable};
 
-use crate::binding::{Mode, in_transaction};
+use crate::binding::{Mode, in_transaction, layer_of};
 use crate::connection::{Link, SessionConnection, Sql};
 use crate::database::CleanupReport;
 use crate::error::{Error, Result};
+use crate::idempotency::purge_answers;
 use crate::reset::reset;
 use crate::spec::{TableSpec, in_foreign_key_order};
 use crate::types::{DbTime, DbUuid, sql};
@@ -28,10 +29,26 @@ struct ExpiredArchive {
     session_number: i64,
     #[diesel(sql_type = BigInt)]
     ordinal: i64,
+}
+
+#[derive(QueryableByName)]
+struct ClaimedArchive {
     #[diesel(sql_type = BigInt)]
     layer: i64,
     #[diesel(sql_type = Nullable<sql::UtcTime>)]
     restored_at: Option<DbTime>,
+}
+
+#[derive(QueryableByName)]
+struct LayerRow {
+    #[diesel(sql_type = BigInt)]
+    layer: i64,
+}
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
 #[derive(QueryableByName)]
@@ -42,52 +59,89 @@ struct IdleSession {
     id: DbUuid,
 }
 
+/// What a cleanup looks at, and by which rules.
+pub(crate) struct Scope<'a> {
+    /// Only the sessions of this organization; none for all.
+    pub(crate) organization: Option<&'a str>,
+    pub(crate) retention: Retention,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Scope<'_> {
+    /// Limits a query over `demo_user_sessions s`.
+    fn limit(&self, query: &mut Sql) {
+        if let Some(organization) = self.organization {
+            query.push(" and s.organization_id = ").bind(organization);
+        }
+    }
+}
+
 /// Runs a whole cleanup on one connection.
 pub(crate) fn cleanup<C: SessionConnection>(
     conn: &mut C,
     tables: &[TableSpec],
-    retention: Retention,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
 ) -> Result<CleanupReport> {
     let mut report = CleanupReport::default();
-    purge_expired(conn, tables, now, &mut report)?;
-    retire_idle(conn, retention, now, new_id, &mut report)?;
+    purge_expired(conn, tables, scope, &mut report)?;
+    retire_idle(conn, scope, new_id, &mut report)?;
+    in_transaction(conn, Mode::Write, |conn| purge_answers(&mut conn.link(), scope.now))?;
     Ok(report)
 }
 
 fn purge_expired<C: SessionConnection>(
     conn: &mut C,
     tables: &[TableSpec],
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     report: &mut CleanupReport,
 ) -> Result<()> {
     loop {
-        let expired: Vec<ExpiredArchive> = conn.link().load(Sql::new(
-            "select session_number, ordinal, layer, restored_at from demo_archives where expires_at <= ? \
-             order by expires_at limit ?",
-            [now.into(), ITEMS_PER_BATCH.into()],
-        ))?;
-        if expired.is_empty() {
-            return Ok(());
+        let mut select = Sql::new(
+            "select a.session_number, a.ordinal from demo_archives a \
+             join demo_user_sessions s on s.number = a.session_number where a.expires_at <= ?",
+            [scope.now.into()],
+        );
+        scope.limit(&mut select);
+        select.push(" order by a.expires_at limit ").bind(ITEMS_PER_BATCH);
+        let expired: Vec<ExpiredArchive> = conn.link().load(select)?;
+        for archive in &expired {
+            let purged =
+                in_transaction(conn, Mode::Write, |conn| claim(&mut conn.link(), archive, scope.now))?;
+            report.archives_purged += u64::from(purged);
         }
-        for archive in expired {
-            // A restored archive's changes live on in the session; only its record has had its time.
-            if archive.restored_at.is_none() {
-                report.changes_purged += purge_layer(conn, tables, archive.layer)?;
-            }
-            let removed = in_transaction(conn, Mode::Write, |conn| {
-                conn.link().execute(Sql::new(
-                    "delete from demo_archives where session_number = ? and ordinal = ?",
-                    [archive.session_number.into(), archive.ordinal.into()],
-                ))
-            })?;
-            report.archives_purged += u64::from(removed > 0 && archive.restored_at.is_none());
+        let layers: Vec<LayerRow> = conn.link().load(Sql::new(
+            "select layer from demo_purges order by layer limit ?",
+            [ITEMS_PER_BATCH.into()],
+        ))?;
+        for row in &layers {
+            report.changes_purged += purge_layer(conn, tables, row.layer)?;
+        }
+        if expired.is_empty() && layers.is_empty() {
+            return Ok(());
         }
     }
 }
 
-/// Removes the changes of a layer that is expired, children before parents; how many there were.
+/// Takes an archive that is still expired out of everybody's reach; whether its changes are to be purged. Under the
+/// write guard of its session: an undo has either brought it back before, or no longer finds it.
+fn claim(link: &mut Link<'_>, archive: &ExpiredArchive, now: DateTime<Utc>) -> Result<bool> {
+    link.execute(Sql::new(
+        "update demo_user_sessions set writes = writes + 1 where number = ?",
+        [archive.session_number.into()],
+    ))?;
+    let claimed: Option<ClaimedArchive> = link.first(Sql::new(
+        "delete from demo_archives where session_number = ? and ordinal = ? and expires_at <= ? \
+         returning layer, restored_at",
+        [archive.session_number.into(), archive.ordinal.into(), now.into()],
+    ))?;
+    // A restored archive's changes live on in the session; only its record has had its time.
+    let Some(ClaimedArchive { layer, restored_at: None }) = claimed else { return Ok(false) };
+    link.execute(Sql::new("insert into demo_purges (layer) values (?)", [layer.into()]))?;
+    Ok(true)
+}
+
+/// Removes the changes of a claimed layer, children before parents; how many there were.
 fn purge_layer<C: SessionConnection>(conn: &mut C, tables: &[TableSpec], layer: i64) -> Result<u64> {
     let mut purged = 0;
     for table in in_foreign_key_order(tables).into_iter().rev() {
@@ -111,30 +165,32 @@ fn purge_layer<C: SessionConnection>(conn: &mut C, tables: &[TableSpec], layer: 
         }
     }
     in_transaction(conn, Mode::Write, |conn| {
-        conn.link().execute(Sql::new("delete from demo_layer_counts where layer = ?", [layer.into()]))
+        let mut link = conn.link();
+        link.execute(Sql::new("delete from demo_layer_counts where layer = ?", [layer.into()]))?;
+        link.execute(Sql::new("delete from demo_purges where layer = ?", [layer.into()]))
     })?;
     Ok(purged)
 }
 
 fn retire_idle<C: SessionConnection>(
     conn: &mut C,
-    retention: Retention,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
     report: &mut CleanupReport,
 ) -> Result<()> {
-    let idle_since = retention.idle_since(now);
     let mut after = 0;
     loop {
-        let idle: Vec<IdleSession> = conn.link().load(Sql::new(
-            "select number, id from demo_user_sessions where last_activity_at <= ? and number > ? \
-             order by number limit ?",
-            [idle_since.into(), after.into(), ITEMS_PER_BATCH.into()],
-        ))?;
+        let mut select = Sql::new(
+            "select s.number, s.id from demo_user_sessions s where s.last_activity_at <= ? and s.number > ?",
+            [scope.retention.idle_since(scope.now).into(), after.into()],
+        );
+        scope.limit(&mut select);
+        select.push(" order by s.number limit ").bind(ITEMS_PER_BATCH);
+        let idle: Vec<IdleSession> = conn.link().load(select)?;
         let Some(last) = idle.last() else { return Ok(()) };
         after = last.number;
         for row in &idle {
-            retire(conn, SessionId(row.id.0), retention, idle_since, now, new_id, report)?;
+            retire(conn, SessionId(row.id.0), scope, new_id, report)?;
         }
     }
 }
@@ -143,26 +199,19 @@ fn retire_idle<C: SessionConnection>(
 fn retire<C: SessionConnection>(
     conn: &mut C,
     session: SessionId,
-    retention: Retention,
-    idle_since: DateTime<Utc>,
-    now: DateTime<Utc>,
+    scope: &Scope<'_>,
     new_id: &mut dyn FnMut() -> ArchiveId,
     report: &mut CleanupReport,
 ) -> Result<()> {
     let retired = in_transaction(conn, Mode::Write, |conn| -> Result<(u64, u64)> {
         let mut link = conn.link();
-        if !is_idle(&mut link, session, idle_since)? {
+        if !is_idle(&mut link, session, scope.retention.idle_since(scope.now))? {
             return Ok((0, 0));
         }
-        if reset(&mut link, session, new_id(), retention, now)?.is_some() {
+        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.is_some() {
             return Ok((1, 0));
         }
-        let removed = link.execute(Sql::new(
-            "delete from demo_user_sessions where id = ? and not exists \
-             (select 1 from demo_archives a where a.session_number = demo_user_sessions.number)",
-            [session.0.into()],
-        ))?;
-        Ok((0, removed as u64))
+        Ok((0, remove(&mut link, session)?))
     });
     match retired {
         Ok((archived, removed)) => {
@@ -174,6 +223,23 @@ fn retire<C: SessionConnection>(
         Err(Error::UnknownSession) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Removes a session without changes, unless something of it can be restored; how many were removed.
+fn remove(link: &mut Link<'_>, session: SessionId) -> Result<u64> {
+    let removed: Option<NumberRow> = link.first(Sql::new(
+        "delete from demo_user_sessions where id = ? and not exists \
+         (select 1 from demo_archives a where a.session_number = demo_user_sessions.number) returning number",
+        [session.0.into()],
+    ))?;
+    let Some(removed) = removed else { return Ok(0) };
+    // What its layers were counted as while they grew and shrank again.
+    link.execute(Sql::new(
+        "delete from demo_layer_counts where layer >= ? and layer < ? and not exists \
+         (select 1 from demo_purges p where p.layer = demo_layer_counts.layer)",
+        [layer_of(removed.number, 0).0.into(), layer_of(removed.number + 1, 0).0.into()],
+    ))?;
+    Ok(1)
 }
 
 fn is_idle(link: &mut Link<'_>, session: SessionId, idle_since: DateTime<Utc>) -> Result<bool> {

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached};
-use crate::binding::{self, Mode, bound, in_transaction};
+use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
+use crate::idempotency::UndoRequest;
 use crate::reset::reset;
 use crate::session;
+use crate::spec::TableSpec;
 use crate::sqlite;
-use crate::undo::{RecordsReset, UndoRequest, reset_records, undo};
+use crate::undo::{RecordsReset, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
 use crate::{changes, cleanup};
@@ -93,6 +95,15 @@ pub struct ChangePosition {
     pub key: String,
 }
 
+/// A place in a list of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPosition {
+    /// The table of the last record seen.
+    pub table: String,
+    /// Its key as a JSON array.
+    pub key: String,
+}
+
 /// One record of an archive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArchivedChange {
@@ -106,6 +117,8 @@ pub struct ArchivedChange {
     pub changed_at: DateTime<Utc>,
     /// The whole record; for a deleted one as it was before.
     pub snapshot: serde_json::Value,
+    /// Where the next page begins if this is the last one of a page.
+    pub position: RecordPosition,
 }
 
 /// What an undo did.
@@ -385,19 +398,52 @@ impl Database {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Runs `work` on a connection of the pool. A connection that was opened over a base that has been replaced
-    /// is opened again, once.
+    fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
+        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
+        Ok(pool.get()?)
+    }
+
+    /// Runs `work`, which uses the engine's own tables alone, on a connection of the pool.
     fn with_connection<T, E: From<Error>>(
         &self,
         mode: Mode,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
-        let mut conn = pool.get().map_err(Error::from)?;
+        work(&mut *self.connection(mode)?)
+    }
+
+    /// Runs `work`, which looks at the base, on a connection of the pool. One that was opened over a base that has
+    /// been replaced since is opened again.
+    fn over_base<T, E: From<Error>>(
+        &self,
+        mode: Mode,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut conn = self.connection(mode)?;
         if !binding::is_current(&mut conn.link())? {
             *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
         }
         work(&mut conn)
+    }
+
+    /// Runs `work` in one transaction bound to `session`. Binding finds out by itself whether the base has been
+    /// replaced since the connection was opened.
+    fn bound<T, E: From<Error>>(
+        &self,
+        session: SessionId,
+        mode: Mode,
+        now: Option<DateTime<Utc>>,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut conn = self.connection(mode)?;
+        match begin_bound(&mut *conn, session, mode, now) {
+            Err(Error::BaseReplaced) => {
+                *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+                begin_bound(&mut *conn, session, mode, now)?;
+            }
+            begun => begun?,
+        }
+        finish_bound(&mut *conn, work)
     }
 
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
@@ -420,9 +466,17 @@ impl Database {
         Ok((epoch, attached))
     }
 
-    /// A writing transaction that is not bound to a session.
-    fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+    /// A transaction that writes the engine's own tables, not bound to a session.
+    pub(crate) fn transaction<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
         self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
+    }
+
+    /// A writing transaction that looks at the base, not bound to a session.
+    pub(crate) fn transaction_over_base<T>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T>,
+    ) -> Result<T> {
+        self.over_base(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
     }
 
     /// The user's session; made now, with `new_id`, where there is none. Records activity at most once a minute.
@@ -439,8 +493,11 @@ impl Database {
             }
         };
         if session::session_touch_is_due(&found, now) {
-            self.transaction(|conn| session::session_touch(&mut conn.link(), found.id, now))?;
-            found.last_activity_at = now;
+            // A cleanup may have removed the session since it was found.
+            found = self.transaction(|conn| {
+                session::session_touch(&mut conn.link(), found.id, now)?;
+                session::session_get_or_create(&mut conn.link(), user, new_id, now)
+            })?;
         }
         Ok(found)
     }
@@ -469,7 +526,7 @@ impl Database {
         &self,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
+        self.over_base(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
     }
 
     /// Runs `work` in one read-only transaction that sees the world of `session`.
@@ -481,7 +538,7 @@ impl Database {
         session: SessionId,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Read, |conn| bound(conn, session, Mode::Read, None, work))
+        self.bound(session, Mode::Read, None, work)
     }
 
     /// Runs `work` in one transaction that sees and writes the world of `session`. Committed if `work` returns
@@ -496,7 +553,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.with_connection(Mode::Write, |conn| bound(conn, session, Mode::Write, Some(now), work))
+        self.bound(session, Mode::Write, Some(now), work)
     }
 
     /// Changes in the live layer of `session`.
@@ -517,12 +574,19 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        let retention = self.inner.options.retention;
-        self.transaction(|conn| {
-            let archive = reset(&mut conn.link(), session, new_id, retention, now)?;
-            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
-            Ok(ResetReport { archive, base_is_sealed })
-        })
+        self.transaction(|conn| self.reset_within(conn, session, new_id, now))
+    }
+
+    pub(crate) fn reset_within(
+        &self,
+        conn: &mut AnyConnection,
+        session: SessionId,
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let archive = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        Ok(ResetReport { archive, base_is_sealed })
     }
 
     /// Brings an archive back: the newest available, or the `wanted` one. `new_id` names the archive that a
@@ -539,12 +603,13 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
-        let retention = self.inner.options.retention;
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
-        self.transaction(|conn| {
-            let (epoch, attached) = self.attached(conn)?;
-            undo(&mut conn.link(), &attached.tables, &request, retention, epoch)
-        })
+        self.transaction_over_base(|conn| self.undo_within(conn, &request))
+    }
+
+    pub(crate) fn undo_within(&self, conn: &mut AnyConnection, request: &UndoRequest) -> Result<UndoReport> {
+        let (epoch, attached) = self.attached(conn)?;
+        undo(&mut conn.link(), &attached.tables, request, self.retention(), epoch)
     }
 
     /// Resets some records only, with the changes that depend on them: what was created under a created record goes
@@ -561,31 +626,47 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let retention = self.inner.options.retention;
-        self.transaction(|conn| {
-            let (epoch, attached) = self.attached(conn)?;
-            let request = RecordsReset { session, records, new_id, epoch, now };
-            let archive = reset_records(&mut conn.link(), &attached.tables, &request, retention)?;
-            let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
-            Ok(ResetReport { archive, base_is_sealed })
-        })
+        self.transaction_over_base(|conn| self.reset_records_within(conn, session, records, new_id, now))
     }
 
-    /// What `session` has changed, newest first, from `after` on.
+    pub(crate) fn reset_records_within(
+        &self,
+        conn: &mut AnyConnection,
+        session: SessionId,
+        records: &[RecordKey],
+        new_id: ArchiveId,
+        now: DateTime<Utc>,
+    ) -> Result<ResetReport> {
+        let (epoch, attached) = self.attached(conn)?;
+        let request = RecordsReset { session, records, new_id, epoch, now };
+        let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        Ok(ResetReport { archive, base_is_sealed })
+    }
+
+    /// How long things are kept here.
+    pub fn retention(&self) -> Retention {
+        self.inner.options.retention
+    }
+
+    /// What `session` has changed, newest first, from `after` on. Tables named in `except` are left out.
     ///
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database.
     pub fn changes(
         &self,
         session: SessionId,
+        except: &[&str],
         after: Option<&ChangePosition>,
         limit: u32,
     ) -> Result<Vec<Change>> {
-        self.with_connection(Mode::Read, |conn| {
+        self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| {
                 let (_, attached) = self.attached(conn)?;
                 let layer = session::session_live_layer(&mut conn.link(), session)?;
-                changes::change_list(&mut conn.link(), &attached.tables, layer, after, i64::from(limit))
+                let is_wanted = |table: &&TableSpec| !except.contains(&table.name.as_str());
+                let tables: Vec<&TableSpec> = attached.tables.iter().filter(is_wanted).collect();
+                changes::change_list(&mut conn.link(), &tables, layer, after, i64::from(limit))
             })
         })
     }
@@ -597,6 +678,23 @@ impl Database {
     pub fn archived_changes(&self, session: SessionId, archive: ArchiveId) -> Result<Vec<ArchivedChange>> {
         self.with_connection(Mode::Read, |conn| {
             changes::archived_change_list(&mut conn.link(), session, archive)
+        })
+    }
+
+    /// At most `limit` records of an archive of `session`, by table and key, from `after` on; none where the archive
+    /// was restored.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn archived_changes_page(
+        &self,
+        session: SessionId,
+        archive: ArchiveId,
+        after: Option<&RecordPosition>,
+        limit: u32,
+    ) -> Result<Vec<ArchivedChange>> {
+        self.with_connection(Mode::Read, |conn| {
+            changes::archived_change_page(&mut conn.link(), session, archive, after, i64::from(limit))
         })
     }
 
@@ -616,7 +714,7 @@ impl Database {
     /// # Errors
     /// [`Error::NotSealed`], or those of the database.
     pub fn verify(&self) -> Result<Verification> {
-        self.with_connection(Mode::Read, |conn| {
+        self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| verify::verify(&mut conn.link()))
         })
     }
@@ -638,10 +736,32 @@ impl Database {
         now: DateTime<Utc>,
         new_id: &mut dyn FnMut() -> ArchiveId,
     ) -> Result<CleanupReport> {
-        let retention = self.inner.options.retention;
-        self.with_connection(Mode::Write, |conn| {
+        self.cleanup_of(None, now, new_id)
+    }
+
+    /// [`Database::cleanup`] for the sessions of one organization.
+    ///
+    /// # Errors
+    /// Only those of the database; what was done until then stays done.
+    pub fn cleanup_organization(
+        &self,
+        organization: &str,
+        now: DateTime<Utc>,
+        new_id: &mut dyn FnMut() -> ArchiveId,
+    ) -> Result<CleanupReport> {
+        self.cleanup_of(Some(organization), now, new_id)
+    }
+
+    fn cleanup_of(
+        &self,
+        organization: Option<&str>,
+        now: DateTime<Utc>,
+        new_id: &mut dyn FnMut() -> ArchiveId,
+    ) -> Result<CleanupReport> {
+        let scope = cleanup::Scope { organization, retention: self.retention(), now };
+        self.over_base(Mode::Write, |conn| {
             let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
-            cleanup::cleanup(conn, &attached.tables, retention, now, new_id)
+            cleanup::cleanup(conn, &attached.tables, &scope, new_id)
         })
     }
 
@@ -696,7 +816,7 @@ impl Database {
     /// The one that says why not.
     pub fn ready(&self) -> Result<()> {
         self.with_connection(Mode::Read, |conn| {
-            migrate::check_current(conn)?;
+            migrate::check_current(&mut conn.link())?;
             if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
                 Ok(())
             } else {

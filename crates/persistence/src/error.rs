@@ -71,6 +71,9 @@ pub enum Error {
     /// An undo is refused because of conflicts; nothing was changed.
     #[error("the undo conflicts with {} newer change(s)", .0.len())]
     UndoConflict(Vec<Conflict>),
+    /// An idempotency key that stands for another request.
+    #[error("this idempotency key was used for another request")]
+    IdempotencyKeyReused,
     /// A write through a view on a connection that is not bound for writing.
     #[error("this connection is not bound to a session for writing: nothing was changed")]
     NotBoundForWriting,

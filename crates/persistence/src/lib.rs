@@ -12,6 +12,7 @@ mod connection;
 mod database;
 mod dialect;
 mod error;
+mod idempotency;
 mod migrate;
 mod postgres;
 mod reconcile;
@@ -29,8 +30,9 @@ pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
 pub use database::{
     ArchivedChange, BaseState, Change, ChangePosition, CleanupReport, Database, OpenOptions, RecordKey,
-    ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification, base_state,
-    load_base, load_first_base, next_number,
+    RecordPosition, ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification,
+    base_state, load_base, load_first_base, next_number,
 };
 pub use error::{ConstraintKind, Error, Result};
+pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
 pub use url::{DatabaseUrl, sessions_file};

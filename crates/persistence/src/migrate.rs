@@ -4,10 +4,12 @@ use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
 use diesel::{PgConnection, QueryableByName, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::connection::{AnyConnection, Link, Sql};
+use crate::connection::{Link, Sql};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/engine/sqlite");
@@ -32,21 +34,6 @@ where
         Some(migration) => Err(Error::NewerSchema { migration }),
         None => Ok(()),
     }
-}
-
-fn refuse_older<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>
-where
-    DB: diesel::backend::Backend,
-    C: MigrationHarness<DB>,
-    EmbeddedMigrations: MigrationSource<DB>,
-{
-    let pending = conn.pending_migrations(source).map_err(failed)?;
-    if pending.is_empty() {
-        return Ok(());
-    }
-    Err(Error::OlderSchema {
-        pending: pending.iter().map(|migration| migration.name().to_string()).collect(),
-    })
 }
 
 /// Brings the sessions file up to date.
@@ -77,29 +64,45 @@ struct VersionRow {
     version: String,
 }
 
-/// Whether the schema `demo` is the one that this version works with. Only reads: Diesel's own way to ask makes its
-/// table first, which an application role may not.
-pub(crate) fn check_current_postgres(conn: &mut PgConnection) -> Result<()> {
-    let applied: Vec<VersionRow> =
-        Link::Postgres(conn).load(Sql::new("select version from demo.__diesel_schema_migrations", []))?;
-    let known: Vec<Box<dyn Migration<Pg>>> = POSTGRES.migrations().map_err(failed)?;
-    let known: Vec<(String, String)> =
-        known.iter().map(|one| (one.name().version().to_string(), one.name().to_string())).collect();
-    if let Some(row) = applied.iter().find(|row| known.iter().all(|(version, _)| *version != row.version)) {
-        return Err(Error::NewerSchema { migration: row.version.clone() });
+/// Whether the engine's tables are those that this version works with. Only reads: the role of a server may not make
+/// tables, not even those that are there.
+pub(crate) fn check_current(link: &mut Link<'_>) -> Result<()> {
+    let (known, there) = match link.dialect() {
+        Dialect::Sqlite => (
+            versions::<Sqlite>(&SQLITE)?,
+            "select name as version from main.sqlite_schema where name = '__diesel_schema_migrations'",
+        ),
+        Dialect::Postgres => (
+            versions::<Pg>(&POSTGRES)?,
+            "select relname::text as version from pg_class where relname = '__diesel_schema_migrations' \
+             and relnamespace = to_regnamespace('demo')",
+        ),
+    };
+    let is_there: Option<VersionRow> = link.first(Sql::new(there, []))?;
+    let applied: Vec<VersionRow> = match (is_there, link.dialect()) {
+        (None, _) => Vec::new(),
+        (Some(_), Dialect::Sqlite) => {
+            link.load(Sql::new("select version from main.__diesel_schema_migrations", []))?
+        }
+        (Some(_), Dialect::Postgres) => {
+            link.load(Sql::new("select version from demo.__diesel_schema_migrations", []))?
+        }
+    };
+    let applied: Vec<String> = applied.into_iter().map(|row| row.version).collect();
+    if let Some(migration) = applied.iter().find(|version| !known.iter().any(|(known, _)| known == *version))
+    {
+        return Err(Error::NewerSchema { migration: migration.clone() });
     }
-    let pending = known.into_iter().filter(|(version, _)| applied.iter().all(|row| row.version != *version));
-    let pending: Vec<String> = pending.map(|(_, name)| name).collect();
+    let pending: Vec<String> =
+        known.into_iter().filter(|(version, _)| !applied.contains(version)).map(|(_, name)| name).collect();
     if pending.is_empty() { Ok(()) } else { Err(Error::OlderSchema { pending }) }
 }
 
-/// Whether the engine's tables are those that this version works with.
-pub(crate) fn check_current(conn: &mut AnyConnection) -> Result<()> {
-    match conn {
-        AnyConnection::Sqlite(conn) => {
-            refuse_newer(conn, &SQLITE)?;
-            refuse_older(conn, SQLITE)
-        }
-        AnyConnection::Postgres(conn) => check_current_postgres(conn),
-    }
+/// The version and the name of every migration that is known.
+fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let known: Vec<Box<dyn Migration<DB>>> = source.migrations().map_err(failed)?;
+    Ok(known.iter().map(|m| (m.name().version().to_string(), m.name().to_string())).collect())
 }

@@ -18,19 +18,10 @@ use crate::connection::{Link, Sql};
 use crate::database::{RecordKey, UndoReport};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::idempotency::UndoRequest;
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
 use crate::sql_text::{join, literal};
-
-/// What an undo is asked to do.
-pub(crate) struct UndoRequest {
-    pub(crate) session: SessionId,
-    pub(crate) wanted: Option<ArchiveId>,
-    pub(crate) on_conflict: OnConflict,
-    /// Names the archive that a conflict may need.
-    pub(crate) new_id: ArchiveId,
-    pub(crate) now: DateTime<Utc>,
-}
 
 /// Brings an archive back. Runs in a writing transaction: all or nothing.
 pub(crate) fn undo(

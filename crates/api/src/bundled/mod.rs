@@ -13,8 +13,10 @@ mod server;
 mod state;
 mod tokens;
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, web};
-use demo_reset_compliance::EntityKind;
+use demo_reset_compliance::{self as compliance, EntityKind};
 
 use crate::demo::{self, EntityName, EntityNames};
 use crate::error::ApiError;
@@ -40,16 +42,23 @@ pub(crate) fn entity_names() -> EntityNames {
         EntityKind::Note,
         EntityKind::Association,
     ];
-    let mut named: Vec<EntityName> = listed
-        .into_iter()
-        .map(|kind| EntityName {
-            table: kind.table(),
-            singular: kind.as_str(),
-            plural: kind.plural(),
-            is_trail: false,
-        })
-        .collect();
-    named.push(EntityName { table: "audit_logs", singular: "auditLog", plural: "auditLogs", is_trail: true });
+    let name = |kind: EntityKind| EntityName {
+        table: kind.table(),
+        singular: kind.as_str(),
+        plural: kind.plural(),
+        is_trail: false,
+        record: Arc::new(move |row| compliance::stored_record(kind, row)),
+        label: Arc::new(move |row| compliance::record_label(kind, &compliance::stored_record(kind, row))),
+    };
+    let mut named: Vec<EntityName> = listed.into_iter().map(name).collect();
+    named.push(EntityName {
+        table: "audit_logs",
+        singular: "auditLog",
+        plural: "auditLogs",
+        is_trail: true,
+        record: Arc::new(compliance::stored_activity),
+        label: Arc::new(|row| compliance::activity_label(&compliance::stored_activity(row))),
+    });
     EntityNames::named(named)
 }
 

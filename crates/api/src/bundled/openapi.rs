@@ -2,8 +2,9 @@
 
 use demo_reset_compliance::{
     AUDIT_FIELDS, Activity, Association, AssociationContent, Case, CaseContent, Category, Content, Employee,
-    Field, FieldKind, Filter, Investigation, InvestigationContent, ListSpec, Location, MAX_LIMIT, Message,
-    MessageContent, Note, NoteContent, OnCreate, OnEdit, Riu, RiuContent, Subject, SubjectContent, User,
+    EntityKind, Field, FieldKind, Filter, Investigation, InvestigationContent, ListSpec, Location, MAX_LIMIT,
+    Message, MessageContent, Note, NoteContent, OnCreate, OnEdit, Riu, RiuContent, Subject, SubjectContent,
+    User,
 };
 use serde_json::{Map, Value, json};
 
@@ -150,6 +151,29 @@ impl Operation {
         self
     }
 
+    /// A request that can be repeated under the caller's name for it.
+    fn repeatable(self) -> Self {
+        self.parameter(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The caller's name for this request. A request that succeeded is answered again in the same \
+                way for 24 hours; the name with another body is refused.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
+        }))
+        .refused("Invalid")
+    }
+
+    /// The parameters of a page of a list without orders and filters.
+    fn page(self) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50 });
+        self.parameter(query("limit", limit)).parameter(query(
+            "cursor",
+            json!({
+                "type": "string", "description": "The nextCursor of the page before.",
+            }),
+        ))
+    }
+
     /// The parameters of a list.
     fn list(mut self, spec: &ListSpec) -> Self {
         self.parameters.push(query(
@@ -257,12 +281,19 @@ fn demo_paths(paths: &mut Map<String, Value>) {
     add_api(paths, "/demo/session", "get", session);
     let preview = get("previewReset", "What a reset would take back.", "The preview.", "ResetPreview");
     add_api(paths, "/demo/reset/preview", "get", preview);
-    let reset = Operation::new("reset", "demo", "Take back everything that I changed.")
-        .body("Confirmation", true)
-        .answer(200, "Done.", Some("ResetReport"));
+    let changes =
+        get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage").page();
+    add_api(paths, "/demo/changes", "get", changes);
+    let reset =
+        Operation::new("reset", "demo", "Take back everything that I changed, or some records of it.")
+            .body("ResetRequest", true)
+            .repeatable()
+            .answer(200, "Done.", Some("ResetReport"))
+            .refused("ResetConflict");
     add_api(paths, "/demo/reset", "post", reset);
     let undo = Operation::new("undo", "demo", "Bring back what a reset took back.")
         .body("UndoRequest", false)
+        .repeatable()
         .answer(200, "Done.", Some("UndoReport"))
         .refused("UndoConflict")
         .refused("UndoExpired");
@@ -272,24 +303,26 @@ fn demo_paths(paths: &mut Map<String, Value>) {
     add_api(paths, "/demo/verify", "get", verify);
     let archives = get("listArchives", "My resets, newest first.", "The archives.", "Archives");
     add_api(paths, "/demo/archives", "get", archives);
+    let archive =
+        get("getArchive", "One of my resets, with the records it took back.", "The archive.", "Archive");
+    add_api(paths, "/demo/archives/{id}", "get", archive.id("id").page());
 }
 
 fn admin_paths(paths: &mut Map<String, Value>) {
     let admin = |id: &str, summary: &str| Operation::new(id, "administration", summary).refused("Forbidden");
     let stats = admin("stats", "Figures about the organization.").refused("Invalid");
     add_api(paths, "/demo/admin/stats", "get", stats.answer(200, "The figures.", Some("Stats")));
-    let sessions = admin("listSessions", "Sessions, most recently active first.")
-        .parameter(query("limit", json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 })))
-        .parameter(query("cursor", json!({ "type": "string" })))
-        .refused("Invalid");
+    let sessions = admin("listSessions", "Sessions, most recently active first.").page().refused("Invalid");
     let sessions = sessions.answer(200, "A page.", Some("SessionPage"));
     add_api(paths, "/demo/admin/sessions", "get", sessions);
     let reset = admin("resetSession", "Reset a user's session; the user can undo it.")
         .id("id")
-        .body("Confirmation", true)
-        .answer(200, "Done.", Some("ResetReport"));
+        .body("ResetRequest", true)
+        .repeatable()
+        .answer(200, "Done.", Some("ResetReport"))
+        .refused("ResetConflict");
     add_api(paths, "/demo/admin/sessions/{id}/reset", "post", reset);
-    let cleanup = admin("cleanup", "Remove what has expired.");
+    let cleanup = admin("cleanup", "Remove what has expired in the organization.");
     let cleanup = cleanup.answer(200, "What was removed.", Some("CleanupReport"));
     add_api(paths, "/demo/admin/cleanup", "post", cleanup);
 }
@@ -402,6 +435,11 @@ const REFUSALS: &[(&str, u16, &str)] = &[
         "UndoConflict",
         409,
         "The archive was restored already, or conflicts with newer changes, which are listed.",
+    ),
+    (
+        "ResetConflict",
+        409,
+        "A value that would come back with the base is taken by another change; these are listed.",
     ),
     ("UndoExpired", 410, "The undo window has closed."),
     ("PreconditionFailed", 412, "The record is not in a version that If-Match names."),
@@ -648,18 +686,64 @@ fn demo_schemas(schemas: &mut Map<String, Value>) {
             ("totalItems", count.clone()),
             ("baseDataPreserved", flag.clone()),
             ("undoAvailable", flag.clone()),
-            ("undoWindowHours", count.clone()),
+            ("undoWindowHours", json!({ "type": "number", "minimum": 0 })),
             ("confirmationRequired", flag.clone()),
             ("confirmationToken", text.clone()),
         ]),
     );
-    insert("Confirmation", {
+    let types: Vec<&str> = EntityKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let named = json!({ "type": "string", "enum": types });
+    insert("RecordName", described(&[("entityType", named.clone()), ("entityId", id.clone())]));
+    insert("ResetRequest", {
+        let records = json!({
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 200,
+            "items": reference("RecordName"),
+            "description": "Only these records, with what depends on them. The audit trail stays as it is.",
+        });
         let token = json!({ "const": demo_reset_domain::CONFIRMATION_TOKEN });
-        let mut confirmation = described(&[("confirmationToken", token)]);
+        let properties = [("confirmationToken".to_owned(), token), ("records".to_owned(), records)];
+        let mut request = object(properties.into_iter().collect(), &["confirmationToken"]);
         let example = json!({ "confirmationToken": demo_reset_domain::CONFIRMATION_TOKEN });
-        confirmation["examples"] = json!([example]);
-        confirmation
+        request["examples"] = json!([example]);
+        request
     });
+    let kind = json!({ "type": "string", "enum": ["created", "edited", "deleted"] });
+    let any_type =
+        json!({ "type": "string", "enum": types.iter().copied().chain(["auditLog"]).collect::<Vec<_>>() });
+    insert(
+        "Change",
+        described(&[
+            ("entityType", named),
+            ("entityId", id.clone()),
+            ("label", text.clone()),
+            ("kind", kind.clone()),
+            ("changedAt", time.clone()),
+            (
+                "fields",
+                json!({
+                    "type": "array",
+                    "items": described(&[("name", text.clone()), ("base", json!({})), ("current", json!({}))]),
+                }),
+            ),
+        ]),
+    );
+    insert("ChangePage", {
+        let items = json!({ "type": "array", "items": reference("Change") });
+        described(&[("items", items), ("nextCursor", nullable(text.clone()))])
+    });
+    insert(
+        "ArchivedChange",
+        described(&[
+            ("entityType", any_type),
+            ("entityId", id.clone()),
+            ("label", text.clone()),
+            ("kind", kind),
+            ("changedAt", time.clone()),
+            ("snapshot", json!({ "type": "object" })),
+        ]),
+    );
     insert(
         "ResetReport",
         described(&[
@@ -714,14 +798,19 @@ fn demo_schemas(schemas: &mut Map<String, Value>) {
             ("tables", json!({ "type": "array", "items": table })),
         ]),
     );
-    let archive = described(&[
+    let mut archive = vec![
         ("archiveId", id.clone()),
         ("archivedAt", time.clone()),
         ("undoExpiresAt", time.clone()),
-        ("state", json!({ "enum": ["available", "expired", "restored"] })),
+        ("state", json!({ "type": "string", "enum": ["available", "expired", "restored"] })),
         ("counts", counts.clone()),
-    ]);
-    insert("Archives", described(&[("items", json!({ "type": "array", "items": archive }))]));
+    ];
+    insert("ArchiveSummary", described(&archive));
+    let summaries = json!({ "type": "array", "items": reference("ArchiveSummary") });
+    insert("Archives", described(&[("items", summaries)]));
+    archive.push(("items", json!({ "type": "array", "items": reference("ArchivedChange") })));
+    archive.push(("nextCursor", nullable(text.clone())));
+    insert("Archive", described(&archive));
     insert(
         "Stats",
         described(&[

@@ -181,7 +181,7 @@ fn cors(origins: &[String]) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
         ])
-        .allowed_header("x-request-id")
+        .allowed_headers(["x-request-id", "idempotency-key"])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
         .max_age(3600);
     origins.iter().fold(base, |cors, origin| match origin.as_str() {

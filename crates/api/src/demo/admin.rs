@@ -9,14 +9,12 @@ use demo_reset_persistence::types::DbTime;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{SessionUser, State, check_confirmation, fresh, reset_session};
-use crate::body::{Body, parameters, path_id, refuse_parameters};
-use crate::error::{ApiError, Invalid};
+use super::page::{PageRequest, cut};
+use super::reset::{Asked, reset_session};
+use super::{SessionUser, State, fresh};
+use crate::body::{Body, path_id, refuse_parameters};
+use crate::error::ApiError;
 use crate::routing::Endpoint;
-
-/// Sessions on a page when the caller does not say, and at most.
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
 
 /// The routes of administrators.
 pub(super) fn endpoints<U: SessionUser>() -> Vec<Endpoint> {
@@ -66,49 +64,23 @@ fn order(summary: &SessionSummary) -> (Reverse<i64>, Uuid) {
     (Reverse(summary.session.last_activity_at.timestamp_micros()), summary.session.id.0)
 }
 
-fn write_cursor(summary: &SessionSummary) -> String {
-    let (Reverse(micros), id) = order(summary);
-    format!("{micros}.{id}")
-}
-
-/// A cursor hides nothing and can reach nothing that the list does not show anyway, so it needs no seal.
-fn read_cursor(cursor: &str) -> Option<(Reverse<i64>, Uuid)> {
-    let (micros, id) = cursor.split_once('.')?;
-    Some((Reverse(micros.parse().ok()?), Uuid::try_parse(id).ok()?))
-}
-
 async fn sessions<U: SessionUser>(
     request: HttpRequest,
     user: U,
     state: State,
 ) -> Result<HttpResponse, ApiError> {
     let key = administrator(&user)?;
-    let (mut limit, mut after) = (DEFAULT_LIMIT, None);
-    let mut errors = Vec::new();
-    for (name, value) in parameters(&request)? {
-        match name.as_str() {
-            "limit" => match value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)) {
-                Some(given) => limit = given,
-                None => errors.push((name, format!("expected a whole number from 1 to {MAX_LIMIT}"))),
-            },
-            "cursor" => match read_cursor(&value) {
-                Some(position) => after = Some(position),
-                None => errors.push((name, "expected the nextCursor of a page of this list".to_owned())),
-            },
-            _ => errors.push((name, "is not a parameter of this list".to_owned())),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(Invalid { errors }.into());
-    }
+    let page = PageRequest::<(i64, Uuid)>::of(&request)?;
+    let after = page.after.map(|(micros, id)| (Reverse(micros), id));
     let listed = state.engine.blocking(move |engine| engine.database().sessions(Some(key.organization())));
     let mut all = listed.await?;
     all.sort_by_key(order);
     let total = all.len();
-    let rest: Vec<_> =
-        all.into_iter().filter(|summary| after.is_none_or(|after| order(summary) > after)).collect();
-    let page = &rest[..limit.min(rest.len())];
-    let next = page.last().filter(|_| rest.len() > limit).map(write_cursor);
+    let rest = all.into_iter().filter(|summary| after.is_none_or(|after| order(summary) > after)).collect();
+    let (items, next) = cut(rest, page.limit, |last| {
+        let (Reverse(micros), id) = order(last);
+        (micros, id)
+    })?;
     let describe = |summary: &SessionSummary| {
         json!({
             "sessionId": summary.session.id.0,
@@ -119,7 +91,7 @@ async fn sessions<U: SessionUser>(
             "totalChanges": state.names.total(&summary.changes),
         })
     };
-    let items: Vec<Value> = page.iter().map(describe).collect();
+    let items: Vec<Value> = items.iter().map(describe).collect();
     Ok(fresh(json!({ "items": items, "nextCursor": next, "total": total })))
 }
 
@@ -131,21 +103,22 @@ async fn reset<U: SessionUser>(
 ) -> Result<HttpResponse, ApiError> {
     let key = administrator(&user)?;
     let id = SessionId(path_id(&request, "id")?);
-    check_confirmation(&body)?;
+    let asked = Asked::of(&request, &body, &state.names)?;
+    let owner = key.clone();
     let find = move |engine: &crate::engine::Engine| {
         let session = engine.database().session_by_id(id)?;
         // A session of another organization is answered like one that does not exist.
         let session = session.filter(|session| session.user.organization() == key.organization());
         session.map(|session| session.id).ok_or(ApiError::NotFound { what: "session" })
     };
-    reset_session(&state, find).await
+    reset_session(&state, &owner, asked, find).await
 }
 
 async fn cleanup<U: SessionUser>(user: U, state: State) -> Result<HttpResponse, ApiError> {
-    administrator(&user)?;
-    let cleaned = state.engine.blocking(|engine| {
+    let key = administrator(&user)?;
+    let cleaned = state.engine.blocking(move |engine| {
         let mut new_id = || ArchiveId(engine.new_id());
-        engine.database().cleanup(engine.now(), &mut new_id)
+        engine.database().cleanup_organization(key.organization(), engine.now(), &mut new_id)
     });
     let report = cleaned.await?;
     Ok(fresh(json!({

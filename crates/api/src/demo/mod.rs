@@ -35,25 +35,26 @@
 //! ```
 
 mod admin;
+mod history;
 mod names;
-
-use std::time::Instant;
+mod page;
+mod reset;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use demo_reset_domain::{
-    Archive, ArchiveId, CONFIRMATION_TOKEN, DEFAULT_UNDO_WINDOW, OnConflict, SessionId, UserKey, confirm,
-};
+use chrono::Duration;
+use demo_reset_domain::{CONFIRMATION_TOKEN, SessionId, UserKey};
 use demo_reset_persistence::types::DbTime;
 use demo_reset_persistence::{Error as EngineError, Session};
 use serde_json::{Value, json};
 
-use crate::body::{Body, archive_id, refuse_parameters, refuse_unknown};
+use crate::body::refuse_parameters;
 use crate::engine::Engine;
-use crate::error::{ApiError, Invalid};
+use crate::error::ApiError;
 use crate::routing::{Endpoint, mount};
 
-pub use names::{EntityName, EntityNames};
+pub(crate) use names::key_text;
+pub use names::{EntityName, EntityNames, Shape};
 
 /// An extractor that tells whose session a request is for.
 pub trait SessionUser: FromRequest + 'static {
@@ -98,11 +99,11 @@ pub(crate) fn endpoints<U: SessionUser>() -> Vec<Endpoint> {
     let mut endpoints = vec![
         Endpoint::at("/session").get(session::<U>),
         Endpoint::at("/reset/preview").get(preview::<U>),
-        Endpoint::at("/reset").post(reset::<U>),
-        Endpoint::at("/undo").post(undo::<U>),
+        Endpoint::at("/reset").post(reset::reset::<U>),
+        Endpoint::at("/undo").post(reset::undo::<U>),
         Endpoint::at("/verify").get(verify::<U>),
-        Endpoint::at("/archives").get(archives::<U>),
     ];
+    endpoints.extend(history::endpoints::<U>());
     endpoints.extend(admin::endpoints::<U>());
     endpoints
 }
@@ -141,6 +142,15 @@ async fn session<U: SessionUser>(
     })))
 }
 
+/// A length of time in hours, a whole number where it is one.
+fn hours(length: Duration) -> Value {
+    if length.num_seconds() % 3600 == 0 {
+        length.num_hours().into()
+    } else {
+        (length.num_seconds() as f64 / 3600.0).into()
+    }
+}
+
 async fn preview<U: SessionUser>(
     request: HttpRequest,
     user: U,
@@ -154,7 +164,7 @@ async fn preview<U: SessionUser>(
     });
     let counts = counts.await?;
     let total = state.names.total(&counts);
-    let hours = DEFAULT_UNDO_WINDOW.num_hours();
+    let hours = hours(state.engine.database().retention().undo_window);
     Ok(fresh(json!({
         "message": format!(
             "A reset takes back {total} change(s). The base data stays as it is, and you can undo the reset for \
@@ -167,89 +177,6 @@ async fn preview<U: SessionUser>(
         "undoWindowHours": hours,
         "confirmationRequired": true,
         "confirmationToken": CONFIRMATION_TOKEN,
-    })))
-}
-
-/// Refuses a body that does not confirm a reset.
-fn check_confirmation(body: &Body) -> Result<(), ApiError> {
-    let body = body.object();
-    // Whatever is wrong with the body, it does not confirm.
-    let token = body.as_ref().ok().and_then(|body| body.get("confirmationToken")).and_then(Value::as_str);
-    confirm(token)?;
-    refuse_unknown(&body?, &["confirmationToken"])
-}
-
-async fn reset<U: SessionUser>(user: U, state: State, body: Body) -> Result<HttpResponse, ApiError> {
-    check_confirmation(&body)?;
-    let key = user.session_key()?;
-    reset_session(&state, move |engine| Ok(session_of(engine, &key)?.id)).await
-}
-
-/// Resets the session that `find` finds.
-async fn reset_session(
-    state: &DemoState,
-    find: impl FnOnce(&Engine) -> Result<SessionId, ApiError> + Send + 'static,
-) -> Result<HttpResponse, ApiError> {
-    let done = state.engine.blocking(move |engine| {
-        let session = find(engine)?;
-        let started = Instant::now();
-        let report = engine.database().reset(session, ArchiveId(engine.new_id()), engine.now())?;
-        let duration = started.elapsed();
-        let left = engine.database().change_counts(session)?;
-        Ok::<_, ApiError>((report, duration, left, engine.database().base_counts()?))
-    });
-    let (report, duration, left, base) = done.await?;
-    let archived = report.archive.as_ref().map(|archive| archive.counts.clone()).unwrap_or_default();
-    let undo_expires_at = report.archive.as_ref().map(|archive| DbTime::new(archive.expires_at).to_string());
-    Ok(fresh(json!({
-        "success": true,
-        "deletedCounts": state.names.counts(&archived, true),
-        "archiveId": report.archive.as_ref().map(|archive| archive.id.0),
-        "undoExpiresAt": undo_expires_at,
-        "durationMs": duration.as_micros() as f64 / 1000.0,
-        "verification": {
-            "method": "seal",
-            "baseDataIntact": report.base_is_sealed,
-            "userChangesCleared": left.is_empty(),
-            "counts": state.names.verification_counts(&base, &left),
-        },
-    })))
-}
-
-async fn undo<U: SessionUser>(user: U, state: State, body: Body) -> Result<HttpResponse, ApiError> {
-    let body = body.object_or_empty()?;
-    refuse_unknown(&body, &["archiveId", "onConflict"])?;
-    let wanted = archive_id(&body)?;
-    let on_conflict = match body.get("onConflict") {
-        None | Some(Value::Null) => OnConflict::Fail,
-        Some(value) => match value.as_str() {
-            Some("fail") => OnConflict::Fail,
-            Some("keepCurrent") => OnConflict::KeepCurrent,
-            Some("restoreArchived") => OnConflict::RestoreArchived,
-            _ => {
-                let message = "expected one of fail, keepCurrent, restoreArchived";
-                return Err(Invalid::one("onConflict", message).into());
-            }
-        },
-    };
-    let key = user.session_key()?;
-    let undone = state.engine.blocking(move |engine| {
-        let session = session_of(engine, &key)?;
-        let new_id = ArchiveId(engine.new_id());
-        engine.database().undo(session.id, wanted, on_conflict, new_id, engine.now())
-    });
-    let report = match undone.await {
-        Err(ApiError::Engine(EngineError::UndoConflict(conflicts))) => {
-            let conflicts = conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect();
-            return Err(ApiError::UndoConflict { conflicts });
-        }
-        other => other?,
-    };
-    Ok(fresh(json!({
-        "success": true,
-        "restoredCounts": state.names.counts(&report.restored, true),
-        "keptArchivedId": report.kept_archived.map(|id| id.0),
-        "replacedArchiveId": report.replaced.map(|id| id.0),
     })))
 }
 
@@ -288,29 +215,4 @@ async fn verify<U: SessionUser>(
         "counts": state.names.verification_counts(&base, &counts),
         "tables": tables,
     })))
-}
-
-async fn archives<U: SessionUser>(
-    request: HttpRequest,
-    user: U,
-    state: State,
-) -> Result<HttpResponse, ApiError> {
-    refuse_parameters(&request)?;
-    let key = user.session_key()?;
-    let listed = state.engine.blocking(move |engine| {
-        let session = session_of(engine, &key)?;
-        Ok::<_, EngineError>((engine.database().archives(session.id)?, engine.now()))
-    });
-    let (archives, now) = listed.await?;
-    let describe = |archive: &Archive| {
-        json!({
-            "archiveId": archive.id.0,
-            "archivedAt": DbTime::new(archive.archived_at).to_string(),
-            "undoExpiresAt": DbTime::new(archive.expires_at).to_string(),
-            "state": archive.state(now).as_str(),
-            "counts": state.names.counts(&archive.counts, true),
-        })
-    };
-    let items: Vec<Value> = archives.iter().map(describe).collect();
-    Ok(fresh(json!({ "items": items })))
 }

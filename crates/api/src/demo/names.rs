@@ -1,10 +1,16 @@
-//! What the host's tables are called in answers.
+//! What the host's tables and records are called in answers.
 
-use demo_reset_domain::{ChangeCounts, Conflict};
+use std::fmt;
+use std::sync::Arc;
+
+use demo_reset_domain::{ChangeCounts, Conflict, UserKey};
+use demo_reset_persistence::RecordKey;
 use serde_json::{Map, Value, json};
 
-/// What one table is called in answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What one table is called in answers, and how its rows are shown.
+///
+/// Such a table's key leads with the organization of the session's user; the id of a record is the rest.
+#[derive(Clone)]
 pub struct EntityName {
     /// The table.
     pub table: &'static str,
@@ -14,12 +20,31 @@ pub struct EntityName {
     pub plural: &'static str,
     /// Whether it is a trail of the other changes: then it counts as no change of its own.
     pub is_trail: bool,
+    /// A stored row, with its columns, as the record that callers know.
+    pub record: Shape<Map<String, Value>>,
+    /// What people know a row by.
+    pub label: Shape<String>,
+}
+
+/// Something made of a stored row.
+pub type Shape<T> = Arc<dyn Fn(&Value) -> T + Send + Sync>;
+
+impl fmt::Debug for EntityName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntityName").field("table", &self.table).field("singular", &self.singular).finish()
+    }
 }
 
 /// What tables are called in answers, and in which order they are listed.
 #[derive(Debug, Clone, Default)]
 pub struct EntityNames {
     named: Vec<EntityName>,
+}
+
+/// A record as answers name it.
+pub(super) struct Named {
+    pub(super) entity_type: String,
+    pub(super) entity_id: String,
 }
 
 impl EntityNames {
@@ -33,6 +58,10 @@ impl EntityNames {
         Self { named }
     }
 
+    fn of_table(&self, table: &str) -> Option<&EntityName> {
+        self.named.iter().find(|name| name.table == table)
+    }
+
     pub(super) fn counts(&self, counts: &ChangeCounts, with_trail: bool) -> Map<String, Value> {
         if self.named.is_empty() {
             return counts.iter().map(|(table, kinds)| (table.to_owned(), kinds.total().into())).collect();
@@ -44,6 +73,11 @@ impl EntityNames {
     pub(super) fn total(&self, counts: &ChangeCounts) -> u64 {
         let trail = self.named.iter().filter(|name| name.is_trail);
         counts.total() - trail.map(|name| counts.table(name.table).total()).sum::<u64>()
+    }
+
+    /// The tables whose rows count as no change of their own.
+    pub(super) fn trails(&self) -> Vec<&'static str> {
+        self.named.iter().filter(|name| name.is_trail).map(|name| name.table).collect()
     }
 
     /// `baseCases`, `userCases`, … for the tables that the base is known by.
@@ -62,17 +96,47 @@ impl EntityNames {
     }
 
     pub(super) fn conflict(&self, conflict: &Conflict) -> Value {
-        let name = self.named.iter().find(|name| name.table == conflict.table);
-        let (entity_type, entity_id) = match name {
-            // Named tables lead with the organization; the id is the last column of their key.
-            Some(name) => (name.singular, conflict.key.last().cloned().unwrap_or_default()),
-            None => (conflict.table.as_str(), conflict.key.join("/")),
-        };
+        let Named { entity_type, entity_id } = self.name(&conflict.table, &conflict.key);
         json!({ "entityType": entity_type, "entityId": entity_id, "reason": conflict.reason.as_str() })
     }
-}
 
-impl EntityNames {
+    /// What a record is called.
+    pub(super) fn name(&self, table: &str, key: &[String]) -> Named {
+        match self.of_table(table) {
+            Some(name) => Named {
+                entity_type: name.singular.to_owned(),
+                entity_id: key.last().cloned().unwrap_or_default(),
+            },
+            None => Named { entity_type: table.to_owned(), entity_id: key_text(key) },
+        }
+    }
+
+    /// The record that is called so in answers to `user`, if there can be one.
+    pub(super) fn record_key(&self, user: &UserKey, entity_type: &str, entity_id: &str) -> Option<RecordKey> {
+        if self.named.is_empty() {
+            return Some(RecordKey { table: entity_type.to_owned(), key: key_values(entity_id)? });
+        }
+        let name = self.named.iter().find(|name| name.singular == entity_type && !name.is_trail)?;
+        // Ids are compared as text, in the one form that is stored.
+        let id = uuid::Uuid::try_parse(entity_id).ok()?.to_string();
+        Some(RecordKey { table: name.table.to_owned(), key: vec![user.organization().to_owned(), id] })
+    }
+
+    /// The words that [`EntityNames::record_key`] takes for a type; none where any table will do.
+    pub(super) fn types(&self) -> Vec<&'static str> {
+        self.named.iter().filter(|name| !name.is_trail).map(|name| name.singular).collect()
+    }
+
+    /// A stored row as callers know the record.
+    pub(super) fn record(&self, table: &str, row: &Value) -> Value {
+        self.of_table(table).map_or_else(|| row.clone(), |name| (name.record)(row).into())
+    }
+
+    /// What people know a row by.
+    pub(super) fn label(&self, table: &str, key: &[String], row: &Value) -> String {
+        self.of_table(table).map_or_else(|| key.join(" "), |name| (name.label)(row))
+    }
+
     /// Base rows under the names of answers.
     pub(super) fn base_counts(&self, base: &[(String, u64)]) -> Map<String, Value> {
         if self.named.is_empty() {
@@ -83,6 +147,20 @@ impl EntityNames {
     }
 }
 
+/// A key as one text: its values joined by `/`, with `/` and `%` inside a value written as `%2F` and `%25`.
+pub(crate) fn key_text(key: &[String]) -> String {
+    key.iter().map(|value| value.replace('%', "%25").replace('/', "%2F")).collect::<Vec<_>>().join("/")
+}
+
+/// The values of a key that was written by [`key_text`].
+fn key_values(text: &str) -> Option<Vec<String>> {
+    let value = |part: &str| {
+        let is_escaped = part.split('%').skip(1).all(|rest| rest.starts_with("2F") || rest.starts_with("25"));
+        is_escaped.then(|| part.replace("%2F", "/").replace("%25", "%"))
+    };
+    text.split('/').map(value).collect()
+}
+
 fn rows_of(base: &[(String, u64)], table: &str) -> u64 {
     base.iter().find(|(name, _)| name == table).map_or(0, |(_, rows)| *rows)
 }
@@ -90,4 +168,19 @@ fn rows_of(base: &[(String, u64)], table: &str) -> u64 {
 fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_key_can_be_written_as_one_text_and_read_back() {
+        for key in [vec!["a"], vec!["a", "b"], vec!["a/b", "%2F", "50%", ""]] {
+            let key: Vec<String> = key.into_iter().map(str::to_owned).collect();
+            assert_eq!(key_values(&key_text(&key)), Some(key));
+        }
+        assert_eq!(key_text(&["a/b".to_owned(), "c%".to_owned()]), "a%2Fb/c%25");
+        assert_eq!(key_values("50%"), None);
+    }
 }

@@ -1,11 +1,18 @@
 use chrono::Duration;
 use serde_json::json;
 
-use crate::fixture::{ANN, BEN, CASE, GIL, Server, UNKNOWN};
+use crate::fixture::{ANN, BEN, Backend, CASE, GIL, Server, UNKNOWN, on_each_database};
 
-#[actix_web::test]
-async fn only_administrators_administer() {
-    let server = Server::start().await;
+on_each_database! {
+    only_administrators_administer,
+    stats_cover_the_administrators_own_organization,
+    sessions_are_listed_page_by_page_the_most_recently_active_first,
+    an_administrators_reset_can_be_undone_by_the_user,
+    cleanup_purges_what_has_expired_in_the_administrators_organization,
+}
+
+async fn only_administrators_administer(backend: Backend) {
+    let server = Server::on(backend).await;
     let ben = server.sign_in(BEN).await;
     for path in ["/demo/admin/stats", "/demo/admin/sessions"] {
         assert_eq!(ben.get(path).await.problem(403), "forbidden");
@@ -18,9 +25,8 @@ async fn only_administrators_administer() {
     }
 }
 
-#[actix_web::test]
-async fn stats_cover_the_administrators_own_organization() {
-    let server = Server::start().await;
+async fn stats_cover_the_administrators_own_organization(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben, gil) = (server.sign_in(ANN).await, server.sign_in(BEN).await, server.sign_in(GIL).await);
     ben.delete(&format!("/cases/{CASE}")).await.expect(204);
     ben.reset().await;
@@ -42,9 +48,8 @@ async fn stats_cover_the_administrators_own_organization() {
     assert_eq!(stats, expected);
 }
 
-#[actix_web::test]
-async fn sessions_are_listed_page_by_page_the_most_recently_active_first() {
-    let server = Server::start().await;
+async fn sessions_are_listed_page_by_page_the_most_recently_active_first(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben, gil) = (server.sign_in(ANN).await, server.sign_in(BEN).await, server.sign_in(GIL).await);
     ben.create("/cases", json!({ "details": "x" })).await;
     gil.get("/demo/session").await.expect(200);
@@ -65,9 +70,8 @@ async fn sessions_are_listed_page_by_page_the_most_recently_active_first() {
     }
 }
 
-#[actix_web::test]
-async fn an_administrators_reset_can_be_undone_by_the_user() {
-    let server = Server::start().await;
+async fn an_administrators_reset_can_be_undone_by_the_user(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben, gil) = (server.sign_in(ANN).await, server.sign_in(BEN).await, server.sign_in(GIL).await);
     ben.create("/cases", json!({ "details": "x" })).await;
     let session = ben.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
@@ -89,12 +93,13 @@ async fn an_administrators_reset_can_be_undone_by_the_user() {
     assert_eq!(ben.total("/cases").await, 4);
 }
 
-#[actix_web::test]
-async fn cleanup_purges_what_has_expired() {
-    let server = Server::start().await;
-    let ann = server.sign_in(ANN).await;
-    ann.create("/cases", json!({ "details": "x" })).await;
-    ann.reset().await;
+async fn cleanup_purges_what_has_expired_in_the_administrators_organization(backend: Backend) {
+    let server = Server::on(backend).await;
+    let (ann, gil) = (server.sign_in(ANN).await, server.sign_in(GIL).await);
+    for client in [&ann, &gil] {
+        client.create("/cases", json!({ "details": "x" })).await;
+        client.reset().await;
+    }
     server.clock.advance(Duration::hours(24));
     let ann = server.sign_in(ANN).await;
     let report = ann.post("/demo/admin/cleanup", json!({})).await.expect(200);
@@ -102,4 +107,7 @@ async fn cleanup_purges_what_has_expired() {
         "archivesPurged": 1, "changesPurged": 2, "sessionsArchived": 0, "sessionsRemoved": 0,
     });
     assert_eq!(report, expected);
+    assert_eq!(ann.get("/demo/archives").await.expect(200), json!({ "items": [] }));
+    let gil = server.sign_in(GIL).await;
+    assert_eq!(gil.get("/demo/archives").await.expect(200)["items"][0]["state"], "expired");
 }

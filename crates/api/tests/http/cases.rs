@@ -1,8 +1,23 @@
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ANN, BEN, CASE, CATEGORY, Client, FOREIGN_CASE, FOREIGN_CATEGORY, GIL, Server, UNKNOWN,
+    ANN, BEN, Backend, CASE, CATEGORY, Client, FOREIGN_CASE, FOREIGN_CATEGORY, GIL, Server, UNKNOWN,
+    on_each_database,
 };
+
+on_each_database! {
+    a_case_keeps_every_field_it_is_given,
+    a_case_needs_only_its_details,
+    wrong_values_are_all_named_and_nothing_is_written,
+    a_reference_to_something_unknown_or_foreign_is_named,
+    an_edit_changes_only_the_fields_given,
+    an_edit_that_changes_nothing_writes_nothing,
+    fields_of_the_server_cannot_be_edited,
+    every_write_leaves_one_audit_entry,
+    deleting_a_case_takes_everything_that_hangs_on_it_along,
+    a_case_of_another_organization_or_session_does_not_exist,
+    reference_numbers_are_never_given_twice,
+}
 
 /// Every field that a case can be given.
 fn every_field() -> Value {
@@ -29,9 +44,8 @@ fn every_field() -> Value {
     })
 }
 
-#[actix_web::test]
-async fn a_case_keeps_every_field_it_is_given() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_case_keeps_every_field_it_is_given(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let answer = ann.post("/cases", every_field()).await;
     let case = answer.expect(201);
     for (name, value) in every_field().as_object().unwrap() {
@@ -48,9 +62,8 @@ async fn a_case_keeps_every_field_it_is_given() {
     assert_eq!(ann.get(&location).await.expect(200), case);
 }
 
-#[actix_web::test]
-async fn a_case_needs_only_its_details() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_case_needs_only_its_details(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let case = ann.post("/cases", json!({ "details": "x" })).await.expect(201);
     let expected = [
         ("status", json!("NEW")),
@@ -68,9 +81,8 @@ async fn a_case_needs_only_its_details() {
     }
 }
 
-#[actix_web::test]
-async fn wrong_values_are_all_named_and_nothing_is_written() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn wrong_values_are_all_named_and_nothing_is_written(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let wrong = json!({
         "details": "x".repeat(50_001),
         "status": "new",
@@ -92,9 +104,8 @@ async fn wrong_values_are_all_named_and_nothing_is_written() {
     assert_eq!(ann.total("/cases").await, 4);
 }
 
-#[actix_web::test]
-async fn a_reference_to_something_unknown_or_foreign_is_named() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_reference_to_something_unknown_or_foreign_is_named(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for id in [UNKNOWN, FOREIGN_CATEGORY] {
         let body = json!({ "details": "x", "categoryId": id, "locationId": id });
         assert_eq!(ann.post("/cases", body).await.invalid_fields(), ["categoryId", "locationId"]);
@@ -103,9 +114,8 @@ async fn a_reference_to_something_unknown_or_foreign_is_named() {
     }
 }
 
-#[actix_web::test]
-async fn an_edit_changes_only_the_fields_given() {
-    let server = Server::start().await;
+async fn an_edit_changes_only_the_fields_given(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let path = format!("/cases/{CASE}");
     let before = ann.get(&path).await.expect(200);
@@ -127,9 +137,8 @@ async fn an_edit_changes_only_the_fields_given() {
     assert_eq!(ben.get(&path).await.expect(200), before);
 }
 
-#[actix_web::test]
-async fn an_edit_that_changes_nothing_writes_nothing() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn an_edit_that_changes_nothing_writes_nothing(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let path = format!("/cases/{CASE}");
     for patch in [json!({}), json!({ "status": "NEW", "summary": null })] {
         let case = ann.patch(&path, patch).await.expect(200);
@@ -139,9 +148,8 @@ async fn an_edit_that_changes_nothing_writes_nothing() {
     assert_eq!(ann.total(&format!("{path}/activity")).await, 1);
 }
 
-#[actix_web::test]
-async fn fields_of_the_server_cannot_be_edited() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn fields_of_the_server_cannot_be_edited(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for field in ["id", "createdAt", "updatedById", "isBaseData", "colour"] {
         let patch = ann.patch(&format!("/cases/{CASE}"), json!({ field: "x" })).await;
         assert_eq!(patch.invalid_fields(), [field]);
@@ -150,9 +158,8 @@ async fn fields_of_the_server_cannot_be_edited() {
     assert_eq!(null.invalid_fields(), ["details", "severity"]);
 }
 
-#[actix_web::test]
-async fn every_write_leaves_one_audit_entry() {
-    let server = Server::start().await;
+async fn every_write_leaves_one_audit_entry(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let id = ann.create("/cases", json!({ "details": "x" })).await;
     let activity = format!("/cases/{id}/activity");
@@ -173,9 +180,8 @@ async fn every_write_leaves_one_audit_entry() {
     assert_eq!(items[1]["changes"], Value::Null);
 }
 
-#[actix_web::test]
-async fn deleting_a_case_takes_everything_that_hangs_on_it_along() {
-    let server = Server::start().await;
+async fn deleting_a_case_takes_everything_that_hangs_on_it_along(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
     let path = format!("/cases/{CASE}");
     assert_eq!(ann.delete(&path).await.expect(204), Value::Null);
@@ -200,9 +206,8 @@ async fn deleting_a_case_takes_everything_that_hangs_on_it_along() {
     assert_eq!(changes, one_each);
 }
 
-#[actix_web::test]
-async fn a_case_of_another_organization_or_session_does_not_exist() {
-    let server = Server::start().await;
+async fn a_case_of_another_organization_or_session_does_not_exist(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben, gil) = (server.sign_in(ANN).await, server.sign_in(BEN).await, server.sign_in(GIL).await);
     let bens = ben.create("/cases", json!({ "details": "Ben's" })).await;
     let mut unknown = refusals(&ann, UNKNOWN).await;
@@ -226,9 +231,8 @@ async fn refusals(client: &Client, id: &str) -> Vec<String> {
     answers.iter().map(|answer| answer.problem(404)).collect()
 }
 
-#[actix_web::test]
-async fn reference_numbers_are_never_given_twice() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn reference_numbers_are_never_given_twice(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let number = |case: Value| case["referenceNumber"].as_str().unwrap().to_owned();
     let first = ann.post("/cases", json!({ "details": "x" })).await.expect(201);
     assert_eq!(number(first.clone()), "CASE-2026-00004");

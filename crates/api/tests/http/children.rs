@@ -1,12 +1,27 @@
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ANN, ASSOCIATION, CASE, FREE_RIU, INVESTIGATION, MESSAGE, NOTE, RIU, SUBJECT, Server, UNKNOWN,
+    ANN, ASSOCIATION, Backend, CASE, FREE_RIU, INVESTIGATION, MESSAGE, NOTE, RIU, SUBJECT, Server, UNKNOWN,
+    on_each_database,
 };
 
+on_each_database! {
+    a_subject_lives_a_life,
+    a_message_lives_a_life,
+    an_investigation_lives_a_life,
+    a_note_lives_a_life,
+    an_association_lives_a_life,
+    base_children_can_be_edited_and_deleted,
+    investigations_are_numbered_within_their_case,
+    the_parent_in_the_path_and_in_the_body_must_agree,
+    a_message_says_what_it_said,
+    a_riu_is_linked_to_a_case_once,
+    the_activity_of_a_case_covers_what_hangs_on_it_and_is_read_only,
+}
+
 /// Creates under a parent, reads, lists, edits and deletes one record, and checks the audit trail of its case.
-async fn lives_a_life(collection: &str, single: &str, body: Value, patch: Value) {
-    let server = Server::start().await;
+async fn lives_a_life(backend: Backend, collection: &str, single: &str, body: Value, patch: Value) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let case_before = ann.get(&format!("/cases/{CASE}")).await.expect(200);
     let before = ann.total(collection).await;
@@ -33,27 +48,25 @@ async fn lives_a_life(collection: &str, single: &str, body: Value, patch: Value)
     assert_eq!(ann.get(&format!("/cases/{CASE}")).await.expect(200), case_before);
 }
 
-#[actix_web::test]
-async fn a_subject_lives_a_life() {
+async fn a_subject_lives_a_life(backend: Backend) {
     let body = json!({
         "name": "Mia", "role": "WITNESS", "employeeId": "00000000-0000-7000-8000-0000000000e1",
         "relationship": "vendor", "department": "Sales", "location": "Berlin", "jobTitle": "Clerk",
         "managerName": "Zoe", "notes": "tall",
     });
     let patch = json!({ "name": "Mia B.", "employeeId": null });
-    lives_a_life(&format!("/cases/{CASE}/subjects"), "/subjects", body, patch).await;
+    lives_a_life(backend, &format!("/cases/{CASE}/subjects"), "/subjects", body, patch).await;
 }
 
-#[actix_web::test]
-async fn a_message_lives_a_life() {
+async fn a_message_lives_a_life(backend: Backend) {
     let body = json!({
         "direction": "OUTBOUND", "content": "Hello", "subject": "Re:", "senderType": "SYSTEM", "isRead": false,
     });
-    lives_a_life(&format!("/cases/{CASE}/messages"), "/messages", body, json!({ "isRead": true })).await;
+    lives_a_life(backend, &format!("/cases/{CASE}/messages"), "/messages", body, json!({ "isRead": true }))
+        .await;
 }
 
-#[actix_web::test]
-async fn an_investigation_lives_a_life() {
+async fn an_investigation_lives_a_life(backend: Backend) {
     let body = json!({
         "investigationType": "LIMITED", "department": "LEGAL", "status": "ASSIGNED", "slaStatus": "WARNING",
         "primaryInvestigatorId": "00000000-0000-7000-8000-0000000000a2",
@@ -62,26 +75,23 @@ async fn an_investigation_lives_a_life() {
         "closedAt": "2026-03-02T00:00:00.000000Z",
     });
     let patch = json!({ "status": "CLOSED", "dueDate": null });
-    lives_a_life(&format!("/cases/{CASE}/investigations"), "/investigations", body, patch).await;
+    lives_a_life(backend, &format!("/cases/{CASE}/investigations"), "/investigations", body, patch).await;
 }
 
-#[actix_web::test]
-async fn a_note_lives_a_life() {
+async fn a_note_lives_a_life(backend: Backend) {
     let body = json!({ "content": "Seen", "noteType": "FOLLOW_UP", "visibility": "PRIVATE" });
     let patch = json!({ "content": "Seen twice", "visibility": "ALL" });
-    lives_a_life(&format!("/investigations/{INVESTIGATION}/notes"), "/notes", body, patch).await;
+    lives_a_life(backend, &format!("/investigations/{INVESTIGATION}/notes"), "/notes", body, patch).await;
 }
 
-#[actix_web::test]
-async fn an_association_lives_a_life() {
+async fn an_association_lives_a_life(backend: Backend) {
     let body = json!({ "riuId": FREE_RIU, "associationType": "MERGED_FROM", "notes": "same till" });
     let patch = json!({ "associationType": "RELATED", "notes": null });
-    lives_a_life(&format!("/cases/{CASE}/rius"), "/associations", body, patch).await;
+    lives_a_life(backend, &format!("/cases/{CASE}/rius"), "/associations", body, patch).await;
 }
 
-#[actix_web::test]
-async fn base_children_can_be_edited_and_deleted() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn base_children_can_be_edited_and_deleted(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for (path, patch) in [
         (format!("/subjects/{SUBJECT}"), json!({ "name": "Moritz" })),
         (format!("/messages/{MESSAGE}"), json!({ "isRead": true })),
@@ -96,9 +106,8 @@ async fn base_children_can_be_edited_and_deleted() {
     }
 }
 
-#[actix_web::test]
-async fn investigations_are_numbered_within_their_case() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn investigations_are_numbered_within_their_case(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let path = format!("/cases/{CASE}/investigations");
     let second = ann.post(&path, json!({})).await.expect(201);
     assert_eq!(second["investigationNumber"], 2);
@@ -110,9 +119,8 @@ async fn investigations_are_numbered_within_their_case() {
     assert_eq!(ann.post("/investigations", json!({ "caseId": UNKNOWN })).await.invalid_fields(), ["caseId"]);
 }
 
-#[actix_web::test]
-async fn the_parent_in_the_path_and_in_the_body_must_agree() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn the_parent_in_the_path_and_in_the_body_must_agree(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let path = format!("/cases/{CASE}/investigations");
     ann.post(&path, json!({ "caseId": CASE })).await.expect(201);
     assert_eq!(ann.post(&path, json!({ "caseId": UNKNOWN })).await.invalid_fields(), ["caseId"]);
@@ -120,9 +128,8 @@ async fn the_parent_in_the_path_and_in_the_body_must_agree() {
     assert_eq!(moved.invalid_fields(), ["caseId"]);
 }
 
-#[actix_web::test]
-async fn a_message_says_what_it_said() {
-    let server = Server::start().await;
+async fn a_message_says_what_it_said(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let path = format!("/messages/{MESSAGE}");
     let refused = ann.patch(&path, json!({ "content": "No news?" })).await;
@@ -138,9 +145,8 @@ async fn a_message_says_what_it_said() {
     assert_eq!(sent["readAt"], sent["createdAt"]);
 }
 
-#[actix_web::test]
-async fn a_riu_is_linked_to_a_case_once() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_riu_is_linked_to_a_case_once(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let path = format!("/cases/{CASE}/rius");
     assert_eq!(ann.post(&path, json!({ "riuId": RIU })).await.problem(409), "already_exists");
     assert_eq!(ann.post(&path, json!({ "riuId": UNKNOWN })).await.invalid_fields(), ["riuId"]);
@@ -149,9 +155,8 @@ async fn a_riu_is_linked_to_a_case_once() {
     ann.post(&path, json!({ "riuId": RIU })).await.expect(201);
 }
 
-#[actix_web::test]
-async fn the_activity_of_a_case_covers_what_hangs_on_it_and_is_read_only() {
-    let server = Server::start().await;
+async fn the_activity_of_a_case_covers_what_hangs_on_it_and_is_read_only(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     server.clock.advance(chrono::Duration::seconds(1));
     ann.patch(&format!("/notes/{NOTE}"), json!({ "content": "y" })).await.expect(200);

@@ -1,10 +1,16 @@
 use serde_json::json;
 
-use crate::fixture::{ANN, BEN, CASE, Server};
+use crate::fixture::{ANN, BEN, Backend, CASE, Server, on_each_database};
 
-#[actix_web::test]
-async fn a_record_that_the_caller_has_is_not_sent_again() {
-    let ann = Server::start().await.sign_in(ANN).await;
+on_each_database! {
+    a_record_that_the_caller_has_is_not_sent_again,
+    a_list_has_another_version_when_a_record_changes,
+    a_write_does_not_overwrite_what_the_caller_has_not_seen,
+    a_malformed_precondition_names_no_version,
+}
+
+async fn a_record_that_the_caller_has_is_not_sent_again(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for path in [format!("/cases/{CASE}"), "/cases".to_owned(), "/categories".to_owned()] {
         let first = ann.get(&path).await;
         let tag = first.header("etag").to_owned();
@@ -18,17 +24,15 @@ async fn a_record_that_the_caller_has_is_not_sent_again() {
     }
 }
 
-#[actix_web::test]
-async fn a_list_has_another_version_when_a_record_changes() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_list_has_another_version_when_a_record_changes(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let before = ann.get("/cases").await.header("etag").to_owned();
     ann.patch(&format!("/cases/{CASE}"), json!({ "riskScore": 1 })).await.expect(200);
     ann.get_with("/cases", ("if-none-match", &before)).await.expect(200);
 }
 
-#[actix_web::test]
-async fn a_write_does_not_overwrite_what_the_caller_has_not_seen() {
-    let server = Server::start().await;
+async fn a_write_does_not_overwrite_what_the_caller_has_not_seen(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let path = format!("/cases/{CASE}");
     let seen = ann.get(&path).await.header("etag").to_owned();
@@ -48,9 +52,8 @@ async fn a_write_does_not_overwrite_what_the_caller_has_not_seen() {
     assert_eq!(server.sign_in(BEN).await.get(&path).await.header("etag"), seen);
 }
 
-#[actix_web::test]
-async fn a_malformed_precondition_names_no_version() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_malformed_precondition_names_no_version(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let refused = ann.delete_with(&format!("/cases/{CASE}"), ("if-match", "not quoted")).await;
     assert_eq!(refused.problem(412), "precondition_failed");
 }

@@ -2,7 +2,23 @@ use chrono::Duration;
 use demo_reset_domain::DEFAULT_UNDO_WINDOW;
 use serde_json::{Value, json};
 
-use crate::fixture::{ANN, BEN, CASE, Client, FREE_RIU, INVESTIGATION, RIU, Server, UNKNOWN};
+use crate::fixture::{
+    ANN, BEN, Backend, CASE, Client, FREE_RIU, INVESTIGATION, RIU, Server, UNKNOWN, on_each_database,
+};
+
+on_each_database! {
+    a_session_is_made_on_first_use_and_counts_its_changes,
+    twenty_first_requests_at_once_make_one_session,
+    the_preview_tells_what_a_reset_would_do,
+    a_reset_without_its_confirmation_changes_nothing,
+    a_reset_shows_the_base_again_and_an_undo_gives_everything_back,
+    a_reset_of_nothing_archives_nothing,
+    a_reset_can_be_undone_until_its_window_closes,
+    an_undo_names_what_conflicts_and_changes_nothing,
+    wrong_undo_requests_are_refused,
+    verify_compares_every_table_with_the_manifest,
+    archives_are_listed_newest_first_with_what_can_be_done,
+}
 
 /// One of every change that a user can make.
 async fn change_everything(client: &Client) {
@@ -55,9 +71,8 @@ fn no_counts() -> Value {
     })
 }
 
-#[actix_web::test]
-async fn a_session_is_made_on_first_use_and_counts_its_changes() {
-    let server = Server::start().await;
+async fn a_session_is_made_on_first_use_and_counts_its_changes(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let fresh = ann.get("/demo/session").await.expect(200);
     assert_eq!(fresh["totalChanges"], 0);
@@ -76,9 +91,8 @@ async fn a_session_is_made_on_first_use_and_counts_its_changes() {
     assert_eq!(later["createdAt"], fresh["createdAt"]);
 }
 
-#[actix_web::test]
-async fn twenty_first_requests_at_once_make_one_session() {
-    let server = Server::start().await;
+async fn twenty_first_requests_at_once_make_one_session(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     let asked: Vec<_> = (0..20)
         .map(|_| {
@@ -94,9 +108,8 @@ async fn twenty_first_requests_at_once_make_one_session() {
     assert_eq!(sessions.len(), 1);
 }
 
-#[actix_web::test]
-async fn the_preview_tells_what_a_reset_would_do() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn the_preview_tells_what_a_reset_would_do(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     change_everything(&ann).await;
     let mut preview = ann.get("/demo/reset/preview").await.expect(200);
     assert!(preview["message"].as_str().unwrap().contains("10 change(s)"));
@@ -109,9 +122,8 @@ async fn the_preview_tells_what_a_reset_would_do() {
     assert_eq!(preview, expected);
 }
 
-#[actix_web::test]
-async fn a_reset_without_its_confirmation_changes_nothing() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_reset_without_its_confirmation_changes_nothing(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     change_everything(&ann).await;
     let before = world(&ann).await;
     for body in ["", "{}", "[]", "{", r#"{"confirmationToken":"yes"}"#, r#"{"confirmationToken":5}"#] {
@@ -123,9 +135,8 @@ async fn a_reset_without_its_confirmation_changes_nothing() {
     assert_eq!(world(&ann).await, before);
 }
 
-#[actix_web::test]
-async fn a_reset_shows_the_base_again_and_an_undo_gives_everything_back() {
-    let server = Server::start().await;
+async fn a_reset_shows_the_base_again_and_an_undo_gives_everything_back(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
     let base = world(&ann).await;
     change_everything(&ann).await;
@@ -159,18 +170,16 @@ async fn a_reset_shows_the_base_again_and_an_undo_gives_everything_back() {
     assert_eq!(again.problem(409), "already_restored");
 }
 
-#[actix_web::test]
-async fn a_reset_of_nothing_archives_nothing() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_reset_of_nothing_archives_nothing(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let reset = ann.reset().await;
     assert_eq!(reset["deletedCounts"], no_counts());
     assert_eq!((&reset["archiveId"], &reset["undoExpiresAt"]), (&Value::Null, &Value::Null));
     assert_eq!(ann.post("/demo/undo", json!({})).await.problem(400), "nothing_to_undo");
 }
 
-#[actix_web::test]
-async fn a_reset_can_be_undone_until_its_window_closes() {
-    let server = Server::start().await;
+async fn a_reset_can_be_undone_until_its_window_closes(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     ann.create("/cases", json!({ "details": "x" })).await;
     ann.reset().await;
@@ -182,9 +191,8 @@ async fn a_reset_can_be_undone_until_its_window_closes() {
     assert_eq!(ann.total("/cases").await, 4);
 }
 
-#[actix_web::test]
-async fn an_undo_names_what_conflicts_and_changes_nothing() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn an_undo_names_what_conflicts_and_changes_nothing(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let path = format!("/cases/{CASE}");
     ann.patch(&path, json!({ "summary": "first" })).await.expect(200);
     ann.reset().await;
@@ -199,9 +207,8 @@ async fn an_undo_names_what_conflicts_and_changes_nothing() {
     assert_eq!(ann.get(&path).await.expect(200)["summary"], "first");
 }
 
-#[actix_web::test]
-async fn wrong_undo_requests_are_refused() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn wrong_undo_requests_are_refused(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     assert_eq!(ann.post("/demo/undo", json!({ "archiveId": "x" })).await.invalid_fields(), ["archiveId"]);
     assert_eq!(ann.post("/demo/undo", json!({ "onConflict": "x" })).await.invalid_fields(), ["onConflict"]);
     assert_eq!(ann.post("/demo/undo", json!({ "all": 1 })).await.invalid_fields(), ["all"]);
@@ -210,9 +217,8 @@ async fn wrong_undo_requests_are_refused() {
     assert_eq!(unknown.problem(400), "nothing_to_undo");
 }
 
-#[actix_web::test]
-async fn verify_compares_every_table_with_the_manifest() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn verify_compares_every_table_with_the_manifest(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let untouched = ann.get("/demo/verify").await.expect(200);
     assert_eq!(untouched["method"], "fingerprint");
     assert_eq!(
@@ -230,9 +236,8 @@ async fn verify_compares_every_table_with_the_manifest() {
     assert_eq!((&changed["counts"]["userCases"], &changed["counts"]["userRius"]), (&json!(2), &json!(1)));
 }
 
-#[actix_web::test]
-async fn archives_are_listed_newest_first_with_what_can_be_done() {
-    let server = Server::start().await;
+async fn archives_are_listed_newest_first_with_what_can_be_done(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     for _ in 0..2 {
         ann.create("/cases", json!({ "details": "x" })).await;

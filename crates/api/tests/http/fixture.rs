@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,6 +18,7 @@ use demo_reset_persistence::{
     AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base,
 };
 use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -44,9 +44,59 @@ pub const CATEGORY: &str = "00000000-0000-7000-8000-0000000000c1";
 pub const FOREIGN_CATEGORY: &str = "00000000-0000-7000-8000-0000000000c2";
 pub const UNKNOWN: &str = "00000000-0000-7000-8000-00000000ffff";
 
-const TABLES: &str =
+const SQLITE_TABLES: &str =
     include_str!("../../../../migrations/compliance/sqlite/2026-11-22-000000_demo_tables/up.sql");
+const POSTGRES_TABLES: &str =
+    include_str!("../../../../migrations/compliance/postgres/2026-11-22-000000_demo_tables/up.sql");
 const ROWS: &str = include_str!("base.sql");
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a PostgreSQL for tests listens, with a login that may create databases and roles. `cargo xtask test`
+/// starts one and sets this.
+const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+impl Backend {
+    /// Whether tests can run on it here. In CI they must.
+    pub fn is_there(self) -> bool {
+        if self == Self::Sqlite || std::env::var_os(POSTGRES_VARIABLE).is_some() {
+            return true;
+        }
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{POSTGRES_VARIABLE} is not set: `cargo xtask test` sets it"
+        );
+        eprintln!("skipped on PostgreSQL: {POSTGRES_VARIABLE} is not set; run `cargo xtask test`");
+        false
+    }
+}
+
+/// Runs each of these functions as a test on each database.
+macro_rules! on_each_database {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use $crate::fixture::Backend;
+
+            #[actix_web::test]
+            async fn sqlite() {
+                super::$name(Backend::Sqlite).await;
+            }
+
+            #[actix_web::test]
+            async fn postgres() {
+                if Backend::Postgres.is_there() {
+                    super::$name(Backend::Postgres).await;
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_each_database;
 
 /// A clock that stands still until it is moved.
 pub struct TestClock(AtomicI64);
@@ -113,7 +163,7 @@ pub struct Server {
     call: Rc<Call>,
     pub clock: Arc<TestClock>,
     pub database: Database,
-    _folder: Rc<tempfile::TempDir>,
+    pub home: Rc<Home>,
 }
 
 /// A signed-in caller.
@@ -131,59 +181,147 @@ pub fn no_limits() -> SignInLimits {
     }
 }
 
-/// The base and the hash of the password, made once: both take long in a debug build.
-fn template() -> &'static (Vec<u8>, String) {
-    static TEMPLATE: OnceLock<(Vec<u8>, String)> = OnceLock::new();
+/// Where a test's database is; removed at the end.
+pub enum Home {
+    Folder(tempfile::TempDir),
+    Postgres { name: String },
+}
+
+impl Home {
+    pub fn url(&self) -> DatabaseUrl {
+        match self {
+            Self::Folder(folder) => {
+                format!("sqlite://{}", folder.path().join("demo.db").display()).parse().unwrap()
+            }
+            Self::Postgres { name } => postgres_url(name).parse().unwrap(),
+        }
+    }
+
+    /// Opens the database, as a server does when it starts.
+    pub fn open(&self, now: DateTime<Utc>) -> Database {
+        let attach = AttachOptions { tables: None, tracking_columns: true };
+        Database::open(&self.url(), OpenOptions { attach, ..Default::default() }, now).unwrap()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Self::Postgres { name } = self {
+            on_postgres(&format!("drop database {name} with (force)"));
+        }
+    }
+}
+
+fn postgres() -> String {
+    std::env::var(POSTGRES_VARIABLE).unwrap()
+}
+
+/// The URL of a database of the test server.
+fn postgres_url(name: &str) -> String {
+    let server = postgres();
+    let (url, query) = server
+        .split_once('?')
+        .map_or((server.as_str(), String::new()), |(url, query)| (url, format!("?{query}")));
+    let (host, _) = url.rsplit_once('/').unwrap();
+    format!("{host}/{name}{query}")
+}
+
+fn on_postgres(sql: &str) {
+    PgConnection::establish(&postgres()).unwrap().batch_execute(sql).unwrap();
+}
+
+fn unique_name() -> String {
+    static COUNT: AtomicI64 = AtomicI64::new(0);
+    format!("http{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn load(url: &DatabaseUrl, tables: &str) {
+    let load = |conn: &mut AnyConnection| {
+        conn.batch_execute(tables)?;
+        conn.batch_execute(ROWS)?;
+        Ok::<_, Error>(())
+    };
+    load_base(url, Uuid::from_u128(1), DateTime::UNIX_EPOCH, load).unwrap();
+}
+
+/// The hash of the password, made once: it takes long in a debug build.
+fn password_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| hash_password(PASSWORD, &[7; 16]).unwrap())
+}
+
+/// The base file, made once.
+fn sqlite_template() -> &'static [u8] {
+    static TEMPLATE: OnceLock<Vec<u8>> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let base = folder.path().join("demo.db");
-        let load = |conn: &mut AnyConnection| {
-            conn.batch_execute(TABLES)?;
-            conn.batch_execute(ROWS)?;
-            Ok::<_, Error>(())
-        };
-        load_base(&url(&base), Uuid::from_u128(1), DateTime::UNIX_EPOCH, load).unwrap();
-        (std::fs::read(base).unwrap(), hash_password(PASSWORD, &[7; 16]).unwrap())
+        let home = Home::Folder(tempfile::tempdir().unwrap());
+        load(&home.url(), SQLITE_TABLES);
+        let Home::Folder(folder) = &home else { unreachable!() };
+        std::fs::read(folder.path().join("demo.db")).unwrap()
     })
 }
 
-fn url(base: &Path) -> DatabaseUrl {
-    format!("sqlite://{}", base.display()).parse().unwrap()
+/// The name of a database with the base, made once.
+fn postgres_template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let name = unique_name();
+        on_postgres(&format!("create database {name}"));
+        let url: DatabaseUrl = postgres_url(&name).parse().unwrap();
+        load(&url, POSTGRES_TABLES);
+        let attach = AttachOptions { tables: None, tracking_columns: true };
+        let options = OpenOptions { attach, ..Default::default() };
+        drop(Database::open(&url, options, DateTime::UNIX_EPOCH).unwrap());
+        // A template must have no connections; the pool's close in the background.
+        on_postgres(&format!(
+            "update pg_database set datallowconn = false where datname = '{name}'; \
+             select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';"
+        ));
+        name
+    })
 }
 
-/// A loaded database, in a folder that is removed at the end.
-pub fn database(now: DateTime<Utc>) -> (Database, tempfile::TempDir) {
-    let (template, password_hash) = template();
-    let folder = tempfile::tempdir().unwrap();
-    let base = folder.path().join("demo.db");
-    std::fs::write(&base, template).unwrap();
-    let attach = AttachOptions { tables: None, tracking_columns: true };
-    let database = Database::open(&url(&base), OpenOptions { attach, ..Default::default() }, now).unwrap();
-    database.secret_replace("demo_password_hash", password_hash).unwrap();
-    (database, folder)
+/// A loaded database of its own.
+pub fn database(backend: Backend, now: DateTime<Utc>) -> (Database, Home) {
+    let home = match backend {
+        Backend::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("demo.db"), sqlite_template()).unwrap();
+            Home::Folder(folder)
+        }
+        Backend::Postgres => {
+            let name = unique_name();
+            on_postgres(&format!("create database {name} template {}", postgres_template()));
+            Home::Postgres { name }
+        }
+    };
+    let database = home.open(now);
+    database.secret_replace("demo_password_hash", password_hash()).unwrap();
+    (database, home)
 }
 
 impl Server {
-    pub async fn start() -> Self {
-        Self::with(ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() }).await
+    pub async fn on(backend: Backend) -> Self {
+        Self::with(backend, ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() }).await
     }
 
-    pub async fn with(config: ServerConfig) -> Self {
+    pub async fn with(backend: Backend, config: ServerConfig) -> Self {
         let now: DateTime<Utc> = "2026-02-02T09:00:00.123456Z".parse().unwrap();
-        let (database, folder) = database(now);
+        let (database, home) = database(backend, now);
         let clock = Arc::new(TestClock(AtomicI64::new(now.timestamp_micros())));
         let engine = Engine::with(database.clone(), clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
         let service = init_service(app(state, &config.cors_origins)).await;
-        Self { call: calls(service, TestRequest::to_request), clock, database, _folder: Rc::new(folder) }
+        Self { call: calls(service, TestRequest::to_request), clock, database, home: Rc::new(home) }
     }
 
-    /// Another server over the same database.
+    /// Another server over the same database, with connections of its own.
     pub async fn again(&self, config: ServerConfig) -> Self {
-        let engine = Engine::with(self.database.clone(), self.clock.clone(), Arc::new(System));
+        let database = self.home.open(self.clock.now());
+        let engine = Engine::with(database.clone(), self.clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
         let service = init_service(app(state, &config.cors_origins)).await;
-        Self { call: calls(service, TestRequest::to_request), ..self.clone() }
+        Self { call: calls(service, TestRequest::to_request), database, ..self.clone() }
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
@@ -243,6 +381,10 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.server.send(self.request(Method::POST, path).set_json(body)).await
+    }
+
+    pub async fn post_with(&self, path: &str, body: Value, header: (&str, &str)) -> Answer {
+        self.server.send(self.request(Method::POST, path).insert_header(header).set_json(body)).await
     }
 
     pub async fn post_text(&self, path: &str, body: &str) -> Answer {

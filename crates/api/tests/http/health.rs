@@ -2,20 +2,23 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::fixture::Server;
+use crate::fixture::{Backend, Server, on_each_database};
 
-#[actix_web::test]
-async fn a_server_over_a_sealed_base_is_healthy_and_ready() {
-    let server = Server::start().await;
+on_each_database! {
+    a_server_over_a_sealed_base_is_healthy_and_ready,
+    the_document_and_its_pages_are_served,
+}
+
+async fn a_server_over_a_sealed_base_is_healthy_and_ready(backend: Backend) {
+    let server = Server::on(backend).await;
     assert_eq!(server.get("/healthz").await.expect(200), json!({ "status": "ok" }));
     assert_eq!(server.get("/readyz").await.expect(200), json!({ "status": "ready" }));
     let head = server.send(TestRequest::with_uri("/healthz").method(Method::HEAD)).await;
     assert_eq!(head.status, 200);
 }
 
-#[actix_web::test]
-async fn the_document_and_its_pages_are_served() {
-    let server = Server::start().await;
+async fn the_document_and_its_pages_are_served(backend: Backend) {
+    let server = Server::on(backend).await;
     let document = server.get("/openapi.json").await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
     let redirect = server.get("/docs").await;

@@ -13,7 +13,11 @@ use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::database;
+use crate::fixture::{Backend, database, on_each_database};
+
+on_each_database! {
+    a_host_mounts_the_scope_with_its_own_users_and_its_own_table_names,
+}
 
 struct Visitor(UserKey);
 
@@ -34,10 +38,9 @@ impl demo::SessionUser for Visitor {
     }
 }
 
-#[actix_web::test]
-async fn a_host_mounts_the_scope_with_its_own_users_and_its_own_table_names() {
+async fn a_host_mounts_the_scope_with_its_own_users_and_its_own_table_names(backend: Backend) {
     let now = "2026-02-02T09:00:00Z".parse().unwrap();
-    let (database, _folder) = database(now);
+    let (database, _folder) = database(backend, now);
     let key = UserKey::new("acme", "zoe").unwrap();
     let session = database.session(&key, SessionId(Uuid::from_u128(7)), now).unwrap();
     database

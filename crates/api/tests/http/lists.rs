@@ -1,6 +1,15 @@
 use serde_json::{Value, json};
 
-use crate::fixture::{ANN, BEN, CASE, CATEGORY, Client, Server};
+use crate::fixture::{ANN, BEN, Backend, CASE, CATEGORY, Client, Server, on_each_database};
+
+on_each_database! {
+    a_list_shows_the_newest_first_and_counts_them_all,
+    every_order_walks_through_everything_once,
+    an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now,
+    filters_narrow_the_list_and_its_total,
+    wrong_parameters_are_named,
+    a_cursor_holds_only_for_its_own_list_and_order,
+}
 
 fn numbers(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().unwrap();
@@ -21,9 +30,8 @@ async fn walk(client: &Client, path: &str) -> Vec<String> {
     }
 }
 
-#[actix_web::test]
-async fn a_list_shows_the_newest_first_and_counts_them_all() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_list_shows_the_newest_first_and_counts_them_all(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let page = ann.get("/cases?limit=2").await.expect(200);
     assert_eq!(numbers(&page), ["CASE-2026-00003", "CASE-2026-00002"]);
     assert_eq!(page["total"], 3);
@@ -33,9 +41,8 @@ async fn a_list_shows_the_newest_first_and_counts_them_all() {
     assert_eq!((&last["nextCursor"], &last["total"]), (&Value::Null, &json!(3)));
 }
 
-#[actix_web::test]
-async fn every_order_walks_through_everything_once() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn every_order_walks_through_everything_once(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     // All at the same time, so that only the id tells them apart.
     for _ in 0..5 {
         ann.create("/cases", json!({ "details": "x" })).await;
@@ -51,9 +58,8 @@ async fn every_order_walks_through_everything_once() {
     assert!(by_number.is_sorted());
 }
 
-#[actix_web::test]
-async fn an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now() {
-    let server = Server::start().await;
+async fn an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     ann.patch(&format!("/cases/{CASE}"), json!({ "status": "CLOSED" })).await.expect(200);
     let closed = ann.get("/cases?status=CLOSED&sort=-updatedAt").await.expect(200);
@@ -63,9 +69,8 @@ async fn an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now(
     assert_eq!(server.sign_in(BEN).await.total("/cases?status=NEW").await, 1);
 }
 
-#[actix_web::test]
-async fn filters_narrow_the_list_and_its_total() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn filters_narrow_the_list_and_its_total(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let expect = async |query: &str, expected: &[&str]| {
         let page = ann.get(&format!("/cases?{query}")).await.expect(200);
         assert_eq!(numbers(&page), expected, "{query}");
@@ -80,9 +85,8 @@ async fn filters_narrow_the_list_and_its_total() {
     expect("createdFrom=2026-01-04T00:00:00Z", &[]).await;
 }
 
-#[actix_web::test]
-async fn wrong_parameters_are_named() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn wrong_parameters_are_named(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for (query, field) in [
         ("limit=0", "limit"),
         ("limit=201", "limit"),
@@ -101,9 +105,8 @@ async fn wrong_parameters_are_named() {
     assert_eq!(ann.get(&format!("/cases/{CASE}/subjects?status=NEW")).await.invalid_fields(), ["status"]);
 }
 
-#[actix_web::test]
-async fn a_cursor_holds_only_for_its_own_list_and_order() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn a_cursor_holds_only_for_its_own_list_and_order(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let page = ann.get("/cases?limit=1").await.expect(200);
     let cursor = page["nextCursor"].as_str().unwrap();
     ann.get(&format!("/cases?cursor={cursor}")).await.expect(200);

@@ -1,5 +1,5 @@
 //! The HTTP API as its callers see it: one binary, one file per group of routes.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod administrators;
 mod cases;
@@ -8,10 +8,13 @@ mod conditional;
 mod demo_sessions;
 mod fixture;
 mod health;
+mod history;
 mod hosts;
 mod lists;
 mod problems;
 mod reference;
+mod repeated;
 mod rius;
+mod selective;
 mod server;
 mod sign_in;

@@ -1,15 +1,20 @@
 use serde_json::{Value, json};
 
-use crate::fixture::{ANN, GIL, Server};
+use crate::fixture::{ANN, Backend, GIL, Server, on_each_database};
+
+on_each_database! {
+    reference_data_is_that_of_the_organization,
+    employees_are_found_by_any_part_of_their_name,
+    reference_data_is_read_only,
+}
 
 fn names(page: &Value, field: &str) -> Vec<String> {
     let items = page["items"].as_array().unwrap();
     items.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
 }
 
-#[actix_web::test]
-async fn reference_data_is_that_of_the_organization() {
-    let server = Server::start().await;
+async fn reference_data_is_that_of_the_organization(backend: Backend) {
+    let server = Server::on(backend).await;
     let (ann, gil) = (server.sign_in(ANN).await, server.sign_in(GIL).await);
     let categories = ann.get("/categories").await.expect(200);
     let fraud = json!({
@@ -28,9 +33,8 @@ async fn reference_data_is_that_of_the_organization() {
     assert_eq!(gil.total("/locations").await, 0);
 }
 
-#[actix_web::test]
-async fn employees_are_found_by_any_part_of_their_name() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn employees_are_found_by_any_part_of_their_name(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     let found = async |q: &str| {
         let page = ann.get(&format!("/employees?q={q}")).await.expect(200);
         assert_eq!(page["total"], page["items"].as_array().unwrap().len());
@@ -45,9 +49,8 @@ async fn employees_are_found_by_any_part_of_their_name() {
     assert_eq!(found("e1").await, ["E1"]);
 }
 
-#[actix_web::test]
-async fn reference_data_is_read_only() {
-    let ann = Server::start().await.sign_in(ANN).await;
+async fn reference_data_is_read_only(backend: Backend) {
+    let ann = Server::on(backend).await.sign_in(ANN).await;
     for path in ["/categories", "/locations", "/employees", "/users"] {
         let refused = ann.post(path, json!({})).await;
         assert_eq!(refused.problem(405), "method_not_allowed");

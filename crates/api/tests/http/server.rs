@@ -5,7 +5,12 @@ use actix_web::test::TestRequest;
 use chrono::DateTime;
 use demo_reset_api::{ServeError, ServerConfig, bind, serve};
 
-use crate::fixture::{Server, database, no_limits};
+use crate::fixture::{Backend, Server, database, no_limits, on_each_database};
+
+on_each_database! {
+    the_server_answers_on_its_socket,
+    two_servers_over_one_database_accept_each_others_tokens,
+}
 
 #[actix_web::test]
 async fn a_taken_port_is_told_with_its_address() {
@@ -17,9 +22,8 @@ async fn a_taken_port_is_told_with_its_address() {
     assert!(matches!(bind("nowhere.invalid:1"), Err(ServeError::Bind { .. })));
 }
 
-#[actix_web::test]
-async fn the_server_answers_on_its_socket() {
-    let (database, _folder) = database(DateTime::UNIX_EPOCH);
+async fn the_server_answers_on_its_socket(backend: Backend) {
+    let (database, _folder) = database(backend, DateTime::UNIX_EPOCH);
     let listener = bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let config = ServerConfig { workers: 1, ..ServerConfig::default() };
@@ -43,7 +47,7 @@ async fn only_configured_origins_may_call_from_a_page() {
         sign_in_limits: no_limits(),
         ..ServerConfig::default()
     };
-    let server = Server::with(config).await;
+    let server = Server::with(Backend::Sqlite, config).await;
     let from = |origin: &'static str| {
         server.send(TestRequest::get().uri("/healthz").insert_header(("origin", origin)))
     };
@@ -52,9 +56,8 @@ async fn only_configured_origins_may_call_from_a_page() {
     assert_eq!(from("https://evil.example").await.header("access-control-allow-origin"), "");
 }
 
-#[actix_web::test]
-async fn two_servers_over_one_database_accept_each_others_tokens() {
-    let first = Server::start().await;
+async fn two_servers_over_one_database_accept_each_others_tokens(backend: Backend) {
+    let first = Server::on(backend).await;
     let token = first.sign_in(crate::fixture::ANN).await.token;
     let second = first.again(ServerConfig::default()).await;
     let request = TestRequest::get().uri("/api/v1/auth/me");

@@ -5,11 +5,20 @@ use chrono::Duration;
 use demo_reset_api::{ServerConfig, SignInLimits, set_demo_password, set_first_demo_password};
 use serde_json::json;
 
-use crate::fixture::{ANN, PASSWORD, Server};
+use crate::fixture::{ANN, Backend, PASSWORD, Server, on_each_database};
 
-#[actix_web::test]
-async fn sign_in_gives_a_token_and_the_user() {
-    let server = Server::start().await;
+on_each_database! {
+    sign_in_gives_a_token_and_the_user,
+    an_unknown_address_and_a_wrong_password_are_answered_alike,
+    sign_in_names_the_fields_that_are_wrong,
+    everything_else_needs_a_token,
+    a_token_expires,
+    sign_in_attempts_are_limited_for_each_account,
+    the_first_password_stays_until_another_is_set,
+}
+
+async fn sign_in_gives_a_token_and_the_user(backend: Backend) {
+    let server = Server::on(backend).await;
     let answer = server.login(ANN, PASSWORD).await;
     let body = answer.expect(200);
     assert_eq!(body["tokenType"], "Bearer");
@@ -28,9 +37,8 @@ async fn sign_in_gives_a_token_and_the_user() {
     assert_eq!(me, user);
 }
 
-#[actix_web::test]
-async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
-    let server = Server::start().await;
+async fn an_unknown_address_and_a_wrong_password_are_answered_alike(backend: Backend) {
+    let server = Server::on(backend).await;
     let mut wrong = server.login(ANN, "guess").await;
     let mut unknown = server.login("nobody@acme.example", PASSWORD).await;
     assert_eq!(wrong.problem(401), "wrong_credentials");
@@ -43,9 +51,8 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     assert_eq!(wrong.text, unknown.text);
 }
 
-#[actix_web::test]
-async fn sign_in_names_the_fields_that_are_wrong() {
-    let server = Server::start().await;
+async fn sign_in_names_the_fields_that_are_wrong(backend: Backend) {
+    let server = Server::on(backend).await;
     let post = |body| server.send(TestRequest::post().uri("/api/v1/auth/login").set_json(body));
     assert_eq!(post(json!({ "email": ANN })).await.invalid_fields(), ["password"]);
     assert_eq!(post(json!({ "email": 1, "password": "" })).await.invalid_fields(), ["email", "password"]);
@@ -53,9 +60,8 @@ async fn sign_in_names_the_fields_that_are_wrong() {
     assert_eq!(post(unknown).await.invalid_fields(), ["otp"]);
 }
 
-#[actix_web::test]
-async fn everything_else_needs_a_token() {
-    let server = Server::start().await;
+async fn everything_else_needs_a_token(backend: Backend) {
+    let server = Server::on(backend).await;
     for path in ["/auth/me", "/demo/session", "/cases", "/users", "/cases/1/subjects"] {
         assert_eq!(server.get(&format!("/api/v1{path}")).await.problem(401), "unauthorized", "{path}");
     }
@@ -69,9 +75,8 @@ async fn everything_else_needs_a_token() {
     with(&format!("bearer {token}")).await.expect(200);
 }
 
-#[actix_web::test]
-async fn a_token_expires() {
-    let server = Server::start().await;
+async fn a_token_expires(backend: Backend) {
+    let server = Server::on(backend).await;
     let ann = server.sign_in(ANN).await;
     server.clock.advance(Duration::minutes(59));
     ann.get("/auth/me").await.expect(200);
@@ -79,11 +84,11 @@ async fn a_token_expires() {
     assert_eq!(ann.get("/auth/me").await.problem(401), "unauthorized");
 }
 
-#[actix_web::test]
-async fn sign_in_attempts_are_limited_for_each_account() {
+async fn sign_in_attempts_are_limited_for_each_account(backend: Backend) {
     let limits =
         SignInLimits { per_account: NonZeroU32::new(2).unwrap(), per_address: NonZeroU32::new(100).unwrap() };
-    let server = Server::with(ServerConfig { sign_in_limits: limits, ..ServerConfig::default() }).await;
+    let server =
+        Server::with(backend, ServerConfig { sign_in_limits: limits, ..ServerConfig::default() }).await;
     server.login(ANN, "guess").await.problem(401);
     server.login(&ANN.to_uppercase(), "guess").await.problem(401);
     let refused = server.login(ANN, PASSWORD).await;
@@ -92,9 +97,8 @@ async fn sign_in_attempts_are_limited_for_each_account() {
     server.login("ben@acme.example", PASSWORD).await.expect(200);
 }
 
-#[actix_web::test]
-async fn the_first_password_stays_until_another_is_set() {
-    let server = Server::start().await;
+async fn the_first_password_stays_until_another_is_set(backend: Backend) {
+    let server = Server::on(backend).await;
     assert!(!set_first_demo_password(&server.database, "other").unwrap());
     server.login(ANN, "other").await.problem(401);
     set_demo_password(&server.database, "other").unwrap();

@@ -190,7 +190,7 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions) -> Result<Attached> {
         if !connect::work_as(&mut Link::Postgres(&mut conn), APPLICATION_ROLE)? {
             return Err(login_error(&mut conn, NEITHER)?);
         }
-        migrate::check_current_postgres(&mut conn)?;
+        migrate::check_current(&mut Link::Postgres(&mut conn))?;
         return in_transaction(&mut conn, Mode::Read, |conn| {
             attach::attached_currently(&mut conn.link(), options)
         });

@@ -294,7 +294,7 @@ on_each_database! {
     fn changes_are_listed_newest_first_with_what_differs_from_the_base(backend) {
         let fixture = Fixture::library(backend);
         let session = changed(&fixture);
-        let all = fixture.database.changes(session.id, None, 100).unwrap();
+        let all = fixture.database.changes(session.id, &[], None, 100).unwrap();
         assert_eq!(all.len(), 12);
         let edited = all.iter().find(|change| change.table == "books" && change.key == ["2"]).unwrap();
         assert_eq!(edited.kind, ChangeKind::Edited);
@@ -307,14 +307,14 @@ on_each_database! {
         let mut paged = Vec::new();
         while paged.len() < 12 {
             let after = paged.last().map(|change: &demo_reset_persistence::Change| change.position.clone());
-            let page = fixture.database.changes(session.id, after.as_ref(), 5).unwrap();
+            let page = fixture.database.changes(session.id, &[], after.as_ref(), 5).unwrap();
             assert!(!page.is_empty());
             paged.extend(page);
         }
         assert_eq!(paged, all);
         let archive = session.reset().archive.unwrap();
         assert_eq!(fixture.database.archived_changes(session.id, archive.id).unwrap().len(), 12);
-        assert_eq!(fixture.database.changes(session.id, None, 100).unwrap(), []);
+        assert_eq!(fixture.database.changes(session.id, &[], None, 100).unwrap(), []);
     }
 }
 

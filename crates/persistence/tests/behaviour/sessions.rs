@@ -263,6 +263,37 @@ on_each_database! { fn cleanup_keeps_the_changes_of_a_restored_archive(backend) 
     assert_eq!(fixture.database.archives(session.id).unwrap(), []);
 }}
 
+on_each_database! { fn an_undo_racing_a_cleanup_brings_back_everything_or_nothing(backend) {
+    let fixture = Fixture::library(backend);
+    let session = fixture.session("ann");
+    let expiry = now() + Duration::hours(24);
+    let mut restored = 0;
+    for _ in 0..40 {
+        session.write("delete from reviews; delete from notes; update books set price = 1").unwrap();
+        let archive = session.reset_at(now()).archive.unwrap();
+        let start = std::sync::Barrier::new(2);
+        let undone = std::thread::scope(|scope| {
+            let cleanup = scope.spawn(|| {
+                start.wait();
+                fixture.database.cleanup(expiry, &mut || ArchiveId(Uuid::new_v4())).unwrap()
+            });
+            start.wait();
+            let undone = session.undo_with(Some(archive.id), OnConflict::Fail, expiry - Duration::microseconds(1));
+            let changes_purged = cleanup.join().unwrap().changes_purged;
+            assert_eq!(changes_purged, if undone.is_ok() { 0 } else { 7 });
+            undone
+        });
+        let changes = fixture.database.change_counts(session.id).unwrap().total();
+        assert_eq!(changes, if undone.is_ok() { 7 } else { 0 }, "{undone:?}");
+        assert_eq!(session.value("select count(*) from reviews"), if undone.is_ok() { "0" } else { "3" });
+        restored += u32::from(undone.is_ok());
+        session.reset_at(now() - Duration::days(2));
+        fixture.database.cleanup(now(), &mut || ArchiveId(Uuid::new_v4())).unwrap();
+    }
+    assert_eq!(session.value("select count(*) from demo_purges"), "0");
+    eprintln!("{restored} of 40 undos came first");
+}}
+
 on_each_database! { fn an_idle_session_is_archived_first_and_removed_once_that_has_expired(backend) {
     let fixture = Fixture::library(backend);
     let session = fixture.session("ann");
@@ -280,6 +311,8 @@ on_each_database! { fn an_idle_session_is_archived_first_and_removed_once_that_h
     let report = fixture.database.cleanup(idle + Duration::hours(47), &mut new_id).unwrap();
     assert_eq!((report.changes_purged, report.sessions_removed), (1, 1));
     assert_eq!(fixture.database.sessions(None).unwrap(), []);
+    let other = fixture.session("ben");
+    assert_eq!(other.value("select count(*) from demo_layer_counts"), "0");
 }}
 
 on_each_database! { fn writes_racing_resets_are_all_alive_or_archived(backend) {

@@ -1,0 +1,1 @@
+drop table demo.demo_idempotency_keys;
