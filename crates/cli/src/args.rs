@@ -86,6 +86,16 @@ pub(crate) struct Serve {
     /// The address to listen on.
     #[arg(long, env = "BIND_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) bind: String,
+    /// Whether the console offers the demo users for sign-in: their names, roles and addresses are told to everybody
+    /// who can reach the server, their password is not.
+    #[arg(
+        long,
+        env = "DEMO_PEOPLE",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) demo_people: bool,
 }
 
 #[derive(Debug, Args)]

@@ -155,6 +155,6 @@ pub(crate) fn check_seed_data() -> Result<()> {
 }
 
 /// Serves until the process is told to stop.
-pub(crate) fn serve(database: Database, listener: TcpListener) -> Result<()> {
-    Ok(api::serve_blocking(database, listener, ServerConfig::default())?)
+pub(crate) fn serve(database: Database, listener: TcpListener, demo_people: bool) -> Result<()> {
+    Ok(api::serve_blocking(database, listener, ServerConfig { demo_people, ..ServerConfig::default() })?)
 }

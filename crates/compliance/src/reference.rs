@@ -197,6 +197,28 @@ pub fn user_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery)
     Ok(Page::new(items, list, total, |user: &User| (user.last_name.clone(), user.id)))
 }
 
+/// Every user with the name of the organization: organizations by name, the users of each in the order in which they
+/// were made.
+///
+/// # Errors
+/// Where the database fails.
+pub fn demo_people(conn: &mut AnyConnection) -> Result<Vec<(User, String)>> {
+    let organizations: Vec<(DbUuid, String)> = organizations::table
+        .order(organizations::name)
+        .select((organizations::id, organizations::name))
+        .load(conn)?;
+    let mut people = Vec::new();
+    for (organization, name) in organizations {
+        let rows: Vec<UserRow> = users::table
+            .filter(users::organization_id.eq(organization))
+            .order(users::id)
+            .select(UserRow::as_select())
+            .load(conn)?;
+        people.extend(rows.into_iter().map(|row| (User::from(row), name.clone())));
+    }
+    Ok(people)
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = categories)]
 struct CategoryRow {

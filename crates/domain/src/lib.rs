@@ -20,5 +20,6 @@ pub use conflict::{Conflict, ConflictReason, OnConflict};
 pub use foreign_keys::{Reference, children_before_parents, parents_before_children};
 pub use ids::{ArchiveId, LayerId, SessionId, UserKey, UserKeyError};
 pub use retention::{
-    DEFAULT_UNDO_WINDOW, IDEMPOTENCY_WINDOW, IDLE_AFTER, Retention, TOUCH_INTERVAL, touch_is_due,
+    AT_WORK_WITHIN, DEFAULT_UNDO_WINDOW, IDEMPOTENCY_WINDOW, IDLE_AFTER, Retention, TOUCH_INTERVAL,
+    at_work_since, touch_is_due,
 };

@@ -8,6 +8,9 @@ pub const DEFAULT_UNDO_WINDOW: Duration = Duration::hours(24);
 /// A session without activity for so long has its live layer archived by cleanup.
 pub const IDLE_AFTER: Duration = Duration::days(30);
 
+/// A session with activity within so long is at work now.
+pub const AT_WORK_WITHIN: Duration = Duration::minutes(15);
+
 /// Activity is recorded at most this often, so that reading does not become writing.
 pub const TOUCH_INTERVAL: Duration = Duration::minutes(1);
 
@@ -41,6 +44,11 @@ impl Retention {
     }
 }
 
+/// A session whose last activity is after this time is at work at `now`.
+pub fn at_work_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - AT_WORK_WITHIN
+}
+
 /// Whether activity at `now` is worth recording when the last record is of `last_activity_at`.
 pub fn touch_is_due(last_activity_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     now - last_activity_at >= TOUCH_INTERVAL
@@ -63,6 +71,11 @@ mod tests {
     #[test]
     fn a_session_is_idle_after_30_days() {
         assert_eq!(Retention::default().idle_since(at("2026-03-31T00:00:00Z")), at("2026-03-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_session_is_at_work_for_15_minutes() {
+        assert_eq!(at_work_since(at("2026-02-02T09:15:00Z")), at("2026-02-02T09:00:00Z"));
     }
 
     #[test]

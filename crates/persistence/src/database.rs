@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use demo_reset_domain::{
-    Archive, ArchiveId, ChangeCounts, ChangeKind, OnConflict, Retention, SessionId, UserKey,
+    Archive, ArchiveId, ChangeCounts, ChangeKind, OnConflict, Retention, SessionId, UserKey, at_work_since,
 };
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -772,6 +772,17 @@ impl Database {
     pub fn stats(&self, organization: Option<&str>, now: DateTime<Utc>) -> Result<Stats> {
         let idle_since = self.inner.options.retention.idle_since(now);
         self.read_base(|conn| session::stats(&mut conn.link(), organization, idle_since, now))
+    }
+
+    /// How many sessions of one organization, or of all, are at work at `now`: see
+    /// [`demo_reset_domain::AT_WORK_WITHIN`].
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn sessions_at_work(&self, organization: Option<&str>, now: DateTime<Utc>) -> Result<u64> {
+        self.read_base(|conn| {
+            session::session_count_active(&mut conn.link(), organization, at_work_since(now))
+        })
     }
 
     /// Sessions of one organization, or of all, most recently active first.

@@ -178,6 +178,20 @@ pub(crate) fn session_list(link: &mut Link<'_>, organization: Option<&str>) -> R
         .collect()
 }
 
+/// How many sessions were active after `since`.
+pub(crate) fn session_count_active(
+    link: &mut Link<'_>,
+    organization: Option<&str>,
+    since: DateTime<Utc>,
+) -> Result<u64> {
+    let mut sql = Sql::default();
+    sql.push("select count(case when s.last_activity_at > ").bind(since);
+    sql.push(" then 1 end) as number from demo_user_sessions s");
+    of_organization(&mut sql, organization);
+    let counted: Option<NumberRow> = link.first(sql)?;
+    Ok(counted.map_or(0, |row| row.number.unsigned_abs()))
+}
+
 #[derive(QueryableByName)]
 struct SessionFigures {
     #[diesel(sql_type = BigInt)]

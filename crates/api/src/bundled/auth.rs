@@ -23,7 +23,11 @@ const MAX_PASSWORD: usize = 1024;
 
 /// The routes of sign-in.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::at("/auth/login").post(login), Endpoint::at("/auth/me").get(me)]
+    vec![
+        Endpoint::at("/auth/login").post(login),
+        Endpoint::at("/auth/me").get(me),
+        Endpoint::at("/auth/demo-people").get(demo_people),
+    ]
 }
 
 /// The signed-in user, by the token of the request.
@@ -149,6 +153,27 @@ async fn me(
     let gone = ApiError::Unauthorized { reason: "The user of this token does not exist any more." };
     let user = found.await?.ok_or(gone)?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(user_json(&user)))
+}
+
+/// Whom one can sign in as. Demo users are no secret, they are made to be tried; their password is. A server that
+/// is not told to offer them has nothing here.
+async fn demo_people(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    if !state.tells_demo_people {
+        return Err(ApiError::NoRoute);
+    }
+    refuse_parameters(&request)?;
+    let found = state.engine().blocking(|engine| engine.database().read_base(compliance::demo_people));
+    let describe = |(user, organization): (User, String)| {
+        json!({
+            "email": user.email,
+            "firstName": user.first_name,
+            "lastName": user.last_name,
+            "role": user.role,
+            "organization": organization,
+        })
+    };
+    let items: Vec<Value> = found.await?.into_iter().map(describe).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items })))
 }
 
 impl From<PasswordError> for ApiError {

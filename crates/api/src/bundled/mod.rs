@@ -1,6 +1,7 @@
 //! The compliance demo over HTTP: sign-in, records, health, and the server that carries them.
 
 mod auth;
+mod console;
 mod cursor;
 mod documents;
 mod etag;
@@ -73,6 +74,8 @@ pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceCon
         config
             .app_data(state)
             .configure(mount(health::endpoints()))
+            .configure(mount(console::endpoints()))
+            .configure(mount(console::assets()))
             .configure(documents::configure)
             .service(api)
             .default_service(web::to(no_route));

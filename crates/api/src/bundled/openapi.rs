@@ -3,8 +3,8 @@
 use demo_reset_compliance::{
     AUDIT_FIELDS, Activity, Association, AssociationContent, Case, CaseContent, Category, Content, Employee,
     EntityKind, Field, FieldKind, Filter, Investigation, InvestigationContent, ListSpec, Location, MAX_LIMIT,
-    Message, MessageContent, Note, NoteContent, OnCreate, OnEdit, Riu, RiuContent, Subject, SubjectContent,
-    User,
+    Message, MessageContent, Note, NoteContent, OnCreate, OnEdit, Riu, RiuContent, SEVERITIES, Subject,
+    SubjectContent, User,
 };
 use serde_json::{Map, Value, json};
 
@@ -258,6 +258,10 @@ fn root_paths(paths: &mut Map<String, Value>) {
     let mut docs = docs.answer(308, "It is below.", None).header(308, "Location", "Where.");
     docs.answers.remove("503");
     add(paths, "/docs", "get", docs);
+    let console = Operation::new("console", "service", "The console: the page that shows all this.").public();
+    let mut console = console.answer(200, "The page.", None);
+    console.answers.remove("503");
+    add(paths, "/", "get", console);
 }
 
 fn sign_in_paths(paths: &mut Map<String, Value>) {
@@ -270,6 +274,13 @@ fn sign_in_paths(paths: &mut Map<String, Value>) {
     add_api(paths, "/auth/login", "post", login);
     let me = Operation::new("me", "sign-in", "The signed-in user.").refused("Invalid");
     add_api(paths, "/auth/me", "get", me.answer(200, "The user.", Some("SignedInUser")));
+    let people = Operation::new(
+        "listDemoPeople",
+        "sign-in",
+        "Whom one can sign in as. Only where the server is told to offer its demo users.",
+    );
+    let people = people.public().answer(200, "The demo users.", Some("DemoPeople"));
+    add_api(paths, "/auth/demo-people", "get", people.refused("NotFound").refused("Invalid"));
 }
 
 fn demo_paths(paths: &mut Map<String, Value>) {
@@ -329,6 +340,10 @@ fn admin_paths(paths: &mut Map<String, Value>) {
 
 fn record_paths(paths: &mut Map<String, Value>) {
     top_level(paths, "Case", "cases", &Case::LIST);
+    let statistics = Operation::new("caseStatistics", "records", "Cases by month of creation and severity.")
+        .refused("Invalid");
+    let statistics = statistics.answer(200, "The counts.", Some("CaseStatistics")).versioned();
+    add_api(paths, "/cases/statistics", "get", statistics);
     top_level(paths, "Riu", "rius", &Riu::LIST);
     top_level(paths, "Investigation", "investigations", &Investigation::LIST);
     nested(paths, "Subject", "/cases/{parent}/subjects", &Subject::LIST);
@@ -484,6 +499,7 @@ fn schemas() -> Map<String, Value> {
     ] {
         listed_schemas(&mut schemas, name, fields);
     }
+    schemas.insert("CaseStatistics".to_owned(), case_statistics_schema());
     sign_in_schemas(&mut schemas);
     demo_schemas(&mut schemas);
     schemas
@@ -496,6 +512,16 @@ fn listed_schemas(schemas: &mut Map<String, Value>, name: &str, fields: &[Field]
     let required: Vec<&str> = fields.iter().map(|field| field.name).collect();
     schemas.insert(name.to_owned(), object(properties, &required));
     schemas.insert(format!("{name}Page"), page(name));
+}
+
+fn case_statistics_schema() -> Value {
+    let counts: Vec<(&str, Value)> =
+        SEVERITIES.iter().map(|&word| (word, json!({ "type": "integer", "minimum": 0 }))).collect();
+    let month = described(&[
+        ("month", json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$" })),
+        ("bySeverity", described(&counts)),
+    ]);
+    described(&[("months", json!({ "type": "array", "items": month }))])
 }
 
 fn page(name: &str) -> Value {
@@ -633,6 +659,15 @@ fn sign_in_schemas(schemas: &mut Map<String, Value>) {
         ("user", reference("SignedInUser")),
     ]);
     schemas.insert("Token".to_owned(), token);
+    let person = described(&[
+        ("email", text.clone()),
+        ("firstName", text.clone()),
+        ("lastName", text.clone()),
+        ("role", kind_schema(FieldKind::OneOf(demo_reset_compliance::ROLES))),
+        ("organization", text.clone()),
+    ]);
+    let people = described(&[("items", json!({ "type": "array", "items": person }))]);
+    schemas.insert("DemoPeople".to_owned(), people);
     schemas.insert("Status".to_owned(), described(&[("status", text.clone())]));
     schemas.insert("Document".to_owned(), json!({ "type": "object" }));
     let problem = json!({
@@ -795,6 +830,7 @@ fn demo_schemas(schemas: &mut Map<String, Value>) {
             ("baseDataIntact", flag.clone()),
             ("userChangesCleared", flag),
             ("counts", counts.clone()),
+            ("sessionsAtWork", count.clone()),
             ("tables", json!({ "type": "array", "items": table })),
         ]),
     );
@@ -862,7 +898,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::bundled::{CurrentUser, auth, documents, health, records};
+    use crate::bundled::{CurrentUser, auth, console, documents, health, records};
     use crate::demo;
     use crate::routing::Endpoint;
 
@@ -882,6 +918,7 @@ mod tests {
     fn every_route_is_documented_and_every_documented_operation_is_routed() {
         let mut routes = routed("", health::endpoints());
         routes.extend(routed("", documents::endpoints()));
+        routes.extend(routed("", console::endpoints()));
         routes.extend(routed(BASE_PATH, auth::endpoints()));
         routes.extend(routed(BASE_PATH, records::endpoints()));
         routes.extend(routed(&format!("{BASE_PATH}{}", demo::SCOPE), demo::endpoints::<CurrentUser>()));

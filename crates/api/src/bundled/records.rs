@@ -266,6 +266,7 @@ record!(
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/cases").get(list::<Case>).post(create::<Case>),
+        Endpoint::at("/cases/statistics").get(case_statistics),
         single::<Case>(),
         nested::<Subject>("/cases/{parent}/subjects"),
         nested::<Message>("/cases/{parent}/messages"),
@@ -329,6 +330,16 @@ async fn list<T: Listed>(
         "total": page.total,
     });
     versioned(&request, HttpResponse::Ok(), &body)
+}
+
+async fn case_statistics(
+    request: HttpRequest,
+    user: CurrentUser,
+    state: State,
+) -> Result<HttpResponse, ApiError> {
+    refuse_parameters(&request)?;
+    let months = state.read(&user, compliance::case_months).await?;
+    versioned(&request, HttpResponse::Ok(), &json!({ "months": months }))
 }
 
 async fn fetch<R: Record>(

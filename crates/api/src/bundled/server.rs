@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use demo_reset_persistence::{Database, Error as EngineError};
 
 use super::configure;
+use super::console;
 use super::documents::DOCS;
 use super::limits::SignInLimits;
 use super::state::AppState;
@@ -28,6 +29,9 @@ pub struct ServerConfig {
     pub token_lifetime: Duration,
     /// Web pages of these origins (`https://demo.example`) may call the API; `*` stands for all.
     pub cors_origins: Vec<String>,
+    /// Whether names, roles and addresses of the demo users are told to everybody, so that a page can offer them for
+    /// sign-in.
+    pub demo_people: bool,
     /// Sign-in attempts a minute.
     pub sign_in_limits: SignInLimits,
     /// Threads that take requests.
@@ -42,6 +46,7 @@ impl Default for ServerConfig {
             signing_key: None,
             token_lifetime: Duration::from_secs(60 * 60),
             cors_origins: Vec::new(),
+            demo_people: false,
             sign_in_limits: SignInLimits::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             shutdown_timeout: Duration::from_secs(30),
@@ -165,7 +170,9 @@ async fn security_headers(
 
 /// Pages run their own scripts and styles, and nobody else's.
 fn content_security_policy(path: &str) -> &'static str {
-    if path.starts_with(DOCS) {
+    if console::is_page(path) {
+        console::CONTENT_SECURITY_POLICY
+    } else if path.starts_with(DOCS) {
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
     } else {
         "default-src 'none'; frame-ancestors 'none'"

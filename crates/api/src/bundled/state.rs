@@ -27,6 +27,8 @@ pub struct AppState {
     demo: web::Data<DemoState>,
     pub(crate) tokens: Tokens,
     pub(crate) cursors: Cursors,
+    /// Whether the demo users are told to everybody.
+    pub(crate) tells_demo_people: bool,
     pub(crate) sign_in_limiter: SignInLimiter,
     /// A password check takes 19 MiB: this many run at the same time.
     pub(crate) password_checks: Semaphore,
@@ -54,6 +56,7 @@ impl AppState {
             engine,
             tokens: Tokens::new(key.as_bytes(), lifetime),
             cursors: Cursors::new(key.as_bytes()),
+            tells_demo_people: config.demo_people,
             sign_in_limiter: SignInLimiter::new(config.sign_in_limits),
             password_checks: Semaphore::new(config.workers.max(1)),
         }))

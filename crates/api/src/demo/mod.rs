@@ -191,9 +191,10 @@ async fn verify<U: SessionUser>(
         let session = session_of(engine, &key)?;
         let verification = engine.database().verify()?;
         let counts = engine.database().change_counts(session.id)?;
-        Ok::<_, EngineError>((verification, counts))
+        let at_work = engine.database().sessions_at_work(Some(key.organization()), engine.now())?;
+        Ok::<_, EngineError>((verification, counts, at_work))
     });
-    let (verification, counts) = verified.await?;
+    let (verification, counts, at_work) = verified.await?;
     let base: Vec<(String, u64)> =
         verification.tables.iter().map(|table| (table.table.clone(), table.rows)).collect();
     let tables: Vec<Value> = verification
@@ -213,6 +214,7 @@ async fn verify<U: SessionUser>(
         "baseDataIntact": verification.base_is_intact(),
         "userChangesCleared": counts.is_empty(),
         "counts": state.names.verification_counts(&base, &counts),
+        "sessionsAtWork": at_work,
         "tables": tables,
     })))
 }

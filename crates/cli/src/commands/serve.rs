@@ -16,5 +16,5 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
     let database = backend::open(url)?;
     credentials::ensure(&database)?;
     output::line(format_args!("serving {url} on http://{}", listener.local_addr()?))?;
-    backend::serve(database, listener)
+    backend::serve(database, listener, arguments.demo_people)
 }
