@@ -149,10 +149,18 @@ pub(crate) const TRIGGER_ERROR: &str = "demo-reset: ";
 /// How change tables are named: this and the table's own name.
 pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 
-/// How the databases say that somebody else is in the way and that trying again can help. (PostgreSQL's are its
+/// How the databases say that somebody else is in the way, or that the connection is gone, so that trying again can
+/// help. (PostgreSQL's are its
 /// English messages: Diesel does not tell error codes.)
-const BUSY: [&str; 3] =
-    ["database is locked", "canceling statement due to lock timeout", "deadlock detected"];
+const BUSY: [&str; 6] = [
+    "database is locked",
+    "canceling statement due to lock timeout",
+    "deadlock detected",
+    // libpq's, on a connection that was lost while it was idle or between two statements.
+    "no connection to the server",
+    "server closed the connection unexpectedly",
+    "terminating connection due to",
+];
 
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
@@ -177,7 +185,9 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::ForeignKeyViolation => constraint(ConstraintKind::ForeignKey),
             DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
             DatabaseErrorKind::CheckViolation => constraint(ConstraintKind::Check),
-            DatabaseErrorKind::ClosedConnection => Self::Unavailable(message),
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                Self::Unavailable(message)
+            }
             // On PostgreSQL a unit of work that is bound for reading is a read-only transaction.
             DatabaseErrorKind::ReadOnlyTransaction => Self::NotBoundForWriting,
             _ => match message.split_once(TRIGGER_ERROR) {

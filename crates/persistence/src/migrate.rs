@@ -45,10 +45,16 @@ pub(crate) fn migrate(conn: &mut SqliteConnection) -> Result<()> {
 
 /// Brings the schema `demo` up to date. Diesel's bookkeeping of it stands in that schema.
 pub(crate) fn migrate_postgres(conn: &mut PgConnection) -> Result<()> {
-    conn.batch_execute("create schema if not exists demo; set search_path = demo;")?;
+    // Of servers that start at the same time one migrates, and the others find it done.
+    conn.batch_execute(
+        "select pg_advisory_lock(hashtext('demo-reset'), 1); \
+         create schema if not exists demo; set search_path = demo;",
+    )?;
     let migrated = refuse_newer(conn, &POSTGRES)
         .and_then(|()| conn.run_pending_migrations(POSTGRES).map(|_| ()).map_err(failed));
-    conn.batch_execute("set search_path = demo, public;")?;
+    conn.batch_execute(
+        "set search_path = demo, public; select pg_advisory_unlock(hashtext('demo-reset'), 1);",
+    )?;
     migrated
 }
 

@@ -169,6 +169,15 @@ impl Demo {
         }
     }
 
+    /// A connection of PostgreSQL's owner that has run a statement in a transaction, which stays open until it is
+    /// dropped.
+    pub(crate) fn hold(&self, sql: &str) -> PgConnection {
+        let name = self.postgres.as_ref().expect("a database on PostgreSQL");
+        let mut conn = PgConnection::establish(&server_url(name)).expect("connected");
+        conn.batch_execute(&format!("begin; {sql}")).expect("the statement runs");
+        conn
+    }
+
     /// A value that PostgreSQL's owner reads past the engine.
     pub(crate) fn value(&self, sql: &str) -> String {
         #[derive(diesel::QueryableByName)]
@@ -401,7 +410,7 @@ impl Drop for Server {
 /// A signed-in user.
 pub(crate) struct User<'s> {
     server: &'s Server,
-    token: String,
+    pub(crate) token: String,
 }
 
 impl User<'_> {

@@ -8,6 +8,7 @@
 
 mod attach;
 mod database;
+mod faults;
 mod harness;
 mod serve;
 mod servers;

@@ -190,6 +190,33 @@ on_each_database! { fn a_reset_against_a_cleanup_archives_once(backend) {
     }
 }}
 
+on_each_database! { fn an_undo_against_a_cleanup_gets_all_of_the_archive_or_nothing(backend) {
+    let fixture = Fixture::library(backend);
+    let expiry = now() + Duration::hours(24);
+    for round in 0..ROUNDS {
+        let session = fixture.session(&format!("user {round}"));
+        for n in 0..5 {
+            add(&session, &format!("x{n}"));
+        }
+        session.write("delete from notes; update books set price = 1").unwrap();
+        let changed = session.world();
+        session.reset();
+        // The clock of the server that cleans up is a moment ahead of the other's.
+        let (undone, report) = race(
+            || session.undo_with(None, OnConflict::Fail, expiry - Duration::microseconds(1)),
+            || fixture.database.cleanup(expiry, &mut new_archive),
+        );
+        let purged = report.unwrap().changes_purged;
+        match undone {
+            Ok(report) => assert_eq!((report.restored.total(), purged, session.world()), (9, 0, changed)),
+            Err(Error::Undo(UndoRefusal::NothingToUndo)) => {
+                assert_eq!((purged, session.world()), (9, fixture.base_dump()));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}}
+
 on_each_database! { fn a_long_read_during_a_reset_sees_one_state(backend) {
     let fixture = Fixture::library(backend);
     let session = fixture.session("ann");

@@ -64,17 +64,22 @@ fn a_login_of_the_application_role_never_migrates_and_says_what_is_missing() {
     let mut owner = fixture.outsider();
     let open = || Database::open(&url, options(), now()).map(drop).unwrap_err();
 
-    owner.batch_execute("update demo.__diesel_schema_migrations set version = '20990101000000'").unwrap();
-    assert!(matches!(open(), Error::NewerSchema { migration } if migration == "20990101000000"));
-    owner.batch_execute("delete from demo.__diesel_schema_migrations").unwrap();
+    let migrations = "demo.__diesel_schema_migrations";
+    let newer = "20990101000000";
+    owner.batch_execute(&format!("insert into {migrations} (version) values ('{newer}')")).unwrap();
+    assert!(matches!(open(), Error::NewerSchema { migration } if migration == newer));
+    owner
+        .batch_execute(&format!(
+            "delete from {migrations} where version = '{newer}'; create temp table kept as table {migrations}; \
+             delete from {migrations}"
+        ))
+        .unwrap();
     let behind = open();
-    assert!(matches!(&behind, Error::OlderSchema { pending } if pending.len() == 1), "{behind:?}");
+    assert!(matches!(&behind, Error::OlderSchema { pending } if !pending.is_empty()), "{behind:?}");
     assert!(behind.to_string().contains("`demo-reset migrate`"), "{behind}");
     // The server that runs already says so too.
     assert!(matches!(fixture.database.ready(), Err(Error::OlderSchema { .. })));
-    owner
-        .batch_execute("insert into demo.__diesel_schema_migrations (version) values ('20261122000000')")
-        .unwrap();
+    owner.batch_execute(&format!("insert into {migrations} table kept")).unwrap();
     fixture.database.ready().unwrap();
 
     // Views that another version made, or made with other options, are a schema that is behind as well.

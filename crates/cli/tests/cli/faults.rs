@@ -1,0 +1,533 @@
+//! Power cuts: the server, and PostgreSQL itself, killed while they work. Afterwards everything is as it was before
+//! the operation or as it is after it, and whatever was acknowledged is there.
+//!
+//! A round counts only if the kill met an operation in flight. `DEMO_RESET_FAULT_ROUNDS=1000 cargo test -p
+//! demo-reset-cli faults` runs more of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Backend, Demo, Server};
+
+const TRIAGE: &str = "demo-triage@acme.example";
+const ADMIN: &str = "demo-admin@acme.example";
+const CONFIRMED: &str = r#"{"confirmationToken":"CONFIRM_RESET"}"#;
+
+/// Rounds of kills of a server: many in CI, few on a user's machine, as many as the variable says.
+fn rounds() -> usize {
+    let given = std::env::var("DEMO_RESET_FAULT_ROUNDS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(if std::env::var_os("CI").is_some() { 85 } else { 6 })
+}
+
+/// Numbers that differ from run to run: where a kill falls is chance, whatever is done.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "chance is wanted here")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        Self(u64::from(now.subsec_nanos()) | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        // Xorshift (Marsaglia 2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// An answer, or none where the connection was cut.
+struct Answered {
+    status: u16,
+    retry_after: bool,
+    body: Value,
+}
+
+fn ask(address: &str, token: &str, method: &str, path: &str, body: &str) -> Option<Answered> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let content = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    write!(
+        stream,
+        "{method} /api/v1{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         authorization: Bearer {token}\r\n{content}content-length: {}\r\n\r\n{body}",
+        body.len(),
+    )
+    .ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some(Answered {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        retry_after: head.to_lowercase().contains("\r\nretry-after: "),
+        body: serde_json::from_str(body).unwrap_or(Value::Null),
+    })
+}
+
+/// What is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    Write,
+    Reset,
+    Undo,
+    Cleanup,
+    Load,
+}
+
+/// How often a kill met each operation.
+#[derive(Default)]
+struct Tally(BTreeMap<Operation, usize>);
+
+impl Tally {
+    fn add(&mut self, operation: Operation) {
+        *self.0.entry(operation).or_default() += 1;
+    }
+
+    fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Past the test harness, which keeps what a test prints to itself.
+    fn say(&self, what: &str) {
+        let counts: Vec<String> =
+            self.0.iter().map(|(operation, count)| format!("{operation:?} {count}")).collect();
+        let _ =
+            writeln!(std::io::stderr(), "{what}: {} kills in flight: {}", self.total(), counts.join(", "));
+    }
+}
+
+/// What a user's world must be: so many messages and audit entries on one case, or, where an operation was cut, one
+/// of two such states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct World {
+    messages: u64,
+    activity: u64,
+    /// Archives that can be restored.
+    available: usize,
+}
+
+/// A user who works on one case, and what is known of it.
+struct Worker {
+    token: String,
+    admin: String,
+    case: String,
+    base: World,
+    /// As last acknowledged.
+    now: World,
+    /// The live state that the newest archive holds.
+    archived: Option<World>,
+}
+
+impl Worker {
+    fn new(server: &Server) -> Self {
+        let user = server.sign_in(TRIAGE);
+        let admin = server.sign_in(ADMIN).token;
+        let case = user.newest_case();
+        let token = user.token.clone();
+        let nothing = World { messages: 0, activity: 0, available: 0 };
+        let mut worker = Self { token, admin, case, base: nothing, now: nothing, archived: None };
+        let (messages, activity) = worker.totals(&server.address);
+        worker.base = World { messages, activity, available: 0 };
+        worker.now = worker.base;
+        assert_eq!(worker.look(&server.address), worker.base);
+        worker
+    }
+
+    fn get(&self, address: &str, path: &str) -> Value {
+        let answer = ask(address, &self.token, "GET", path, "").expect("an answer");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// How many messages and audit entries the case has.
+    fn totals(&self, address: &str) -> (u64, u64) {
+        let total = |path: &str| {
+            let list = self.get(address, &format!("/cases/{}/{path}?limit=1", self.case));
+            list["total"].as_u64().expect("a total")
+        };
+        (total("messages"), total("activity"))
+    }
+
+    /// The world as the server shows it; its parts must agree with each other.
+    fn look(&self, address: &str) -> World {
+        let (messages, activity) = self.totals(address);
+        let session = self.get(address, "/demo/session");
+        assert_eq!(session["changes"]["messages"], messages - self.base.messages, "{session}");
+        assert_eq!(
+            messages - self.base.messages,
+            activity - self.base.activity,
+            "each write left one audit entry"
+        );
+        let archives = self.get(address, "/demo/archives");
+        let available = archives["items"].as_array().expect("a list").iter();
+        let available = available.filter(|archive| archive["state"] == "available").count();
+        World { messages, activity, available }
+    }
+
+    /// What the world is once the operation is done.
+    fn after(&self, operation: Operation) -> World {
+        let World { messages, activity, available } = self.now;
+        match operation {
+            Operation::Write => World { messages: messages + 1, activity: activity + 1, available },
+            Operation::Reset => {
+                World { messages: self.base.messages, activity: self.base.activity, available: available + 1 }
+            }
+            Operation::Undo => {
+                let archived = self.archived.expect("an archive");
+                World { messages: archived.messages, activity: archived.activity, available: available - 1 }
+            }
+            Operation::Cleanup | Operation::Load => self.now,
+        }
+    }
+
+    fn took_effect(&mut self, operation: Operation) {
+        let after = self.after(operation);
+        self.archived = match operation {
+            Operation::Reset => Some(self.now),
+            Operation::Undo => None,
+            _ => self.archived,
+        };
+        self.now = after;
+    }
+
+    fn send(&self, address: &str, operation: Operation) -> Option<Answered> {
+        let (token, path, body) = match operation {
+            Operation::Write => {
+                let body = r#"{"direction":"OUTBOUND","content":"A message."}"#;
+                (&self.token, format!("/cases/{}/messages", self.case), body)
+            }
+            Operation::Reset => (&self.token, "/demo/reset".to_owned(), CONFIRMED),
+            Operation::Undo => (&self.token, "/demo/undo".to_owned(), ""),
+            Operation::Cleanup | Operation::Load => (&self.admin, "/demo/admin/cleanup".to_owned(), ""),
+        };
+        ask(address, token, "POST", &path, body)
+    }
+
+    /// What to do next: writes, resets and undos in a mix in which each can be done.
+    fn next(&self, chance: &mut Chance) -> Operation {
+        let changed = self.now.messages > self.base.messages;
+        match chance.below(8) {
+            0 if !changed && self.now.available > 0 => Operation::Undo,
+            1 if changed && self.now.available == 0 => Operation::Reset,
+            2 => Operation::Cleanup,
+            _ if self.now.available > 0 && !changed => Operation::Undo,
+            _ if self.now.available == 0 && changed && chance.below(2) == 0 => Operation::Reset,
+            _ => Operation::Write,
+        }
+    }
+
+    /// Works until an operation is not acknowledged, and says which: where it was cut off, or was answered that the
+    /// database is away.
+    fn work_until_cut(&mut self, address: &str, chance: &mut Chance) -> (Operation, Option<Answered>) {
+        loop {
+            let operation = self.next(chance);
+            match self.send(address, operation) {
+                Some(answer) if answer.status < 300 => self.took_effect(operation),
+                cut => return (operation, cut),
+            }
+        }
+    }
+
+    /// Takes up the state that is there: exactly that before the operation or that after it.
+    fn take_up(&mut self, address: &str, cut: Operation) {
+        let found = self.look(address);
+        if found == self.now {
+            return;
+        }
+        assert_eq!(found, self.after(cut), "{cut:?} was cut off; before it the world was {:?}", self.now);
+        self.took_effect(cut);
+    }
+}
+
+/// Lets every archive of the worker's that can still be restored expire, with something in it, so that a cleanup has
+/// something to purge.
+fn expire_archives(demo: &Demo, backend: Backend) {
+    match backend {
+        Backend::Sqlite => demo.execute(
+            "demo.sessions.db",
+            "pragma busy_timeout = 5000; update demo_archives set expires_at = '2020-01-01T00:00:00.000000Z'",
+        ),
+        Backend::Postgres => demo.execute_in_base("update demo.demo_archives set expires_at = '2020-01-01'"),
+    }
+}
+
+/// Kills after a few milliseconds, while the worker works.
+fn after_a_moment(chance: &mut Chance, limit: u64) -> Duration {
+    Duration::from_micros(chance.below(limit))
+}
+
+fn kill_servers(backend: Backend) {
+    let demo = Demo::seeded_on(backend);
+    let mut chance = Chance::new();
+    let mut tally = Tally::default();
+    let mut server = demo.serve();
+    let mut worker = Worker::new(&server);
+    while tally.total() < rounds() {
+        let address = server.address.clone();
+        let delay = after_a_moment(&mut chance, 60_000);
+        let (cut, answer) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(delay);
+                server.kill();
+            });
+            worker.work_until_cut(&address, &mut chance)
+        });
+        assert!(answer.is_none(), "only the kill stops the worker: {:?}", answer.map(|answer| answer.body));
+        server = demo.serve();
+        worker.take_up(&server.address, cut);
+        tally.add(cut);
+        // Every few rounds an archive expires, so that the next cleanup removes rows.
+        if tally.total() % 5 == 0 && worker.now.available > 0 {
+            expire_archives(&demo, backend);
+            (worker.now.available, worker.archived) = (0, None);
+        }
+    }
+    drop(server);
+    demo.run(&["verify"]).succeeds();
+    for round in 0..(rounds() / 15).max(1) {
+        kill_a_load(&demo, backend, &mut chance, &mut worker, round);
+        tally.add(Operation::Load);
+    }
+    tally.say(&format!("server killed on {backend:?}"));
+}
+
+/// Kills a load while it loads: the base is the old one or the new one, and sessions keep what they made.
+fn kill_a_load(demo: &Demo, backend: Backend, chance: &mut Chance, worker: &mut Worker, round: usize) {
+    // Not all loads are cut at the same place, and none has ended before it is cut.
+    let mut seed = demo.command(&["seed", "--replace", "--yes", "--as-of", "2026-02-02"]);
+    let mut seed = seed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    std::thread::sleep(Duration::from_millis(200) + after_a_moment(chance, 2_000_000));
+    seed.kill().expect("killed");
+    let status = seed.wait().expect("ended");
+    assert!(!status.success(), "round {round}: the load was in flight");
+    demo.run(&["verify"]).succeeds();
+    let server = demo.serve();
+    if backend == Backend::Sqlite {
+        assert!(demo.base().exists());
+    }
+    worker.take_up(&server.address, Operation::Load);
+}
+
+#[test]
+fn a_killed_server_on_sqlite_loses_and_halves_nothing() {
+    kill_servers(Backend::Sqlite);
+}
+
+#[test]
+fn a_killed_server_on_postgresql_loses_and_halves_nothing() {
+    if Backend::Postgres.is_there() {
+        kill_servers(Backend::Postgres);
+    }
+}
+
+/// A cluster of this test's own, which may be killed.
+struct Cluster {
+    programs: PathBuf,
+    folder: TempDir,
+}
+
+/// The user that runs PostgreSQL where the tests run as root, which it refuses: `nobody`.
+const UNPRIVILEGED: u32 = 65_534;
+
+impl Cluster {
+    /// None where PostgreSQL's server programs are not installed, which in CI they must be.
+    fn start() -> Option<Self> {
+        let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+        let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let candidates =
+            on_path.unwrap_or_default().into_iter().chain(installed.map(|entry| entry.path().join("bin")));
+        let Some(programs) = candidates.into_iter().find(|folder| folder.join("initdb").exists()) else {
+            assert!(std::env::var_os("CI").is_none(), "in CI PostgreSQL's server must be installed");
+            eprintln!("skipped: PostgreSQL's server is not installed");
+            return None;
+        };
+        // A socket's path must be short.
+        let folder = TempDir::with_prefix_in("dr-pg-", "/tmp").expect("a folder");
+        let cluster = Self { programs, folder };
+        if cluster.is_root() {
+            chown(cluster.folder.path(), Some(UNPRIVILEGED), None).expect("given away");
+        }
+        cluster.run(
+            "initdb",
+            &["--no-sync", "--auth=trust", "--username=postgres", "--pgdata", &cluster.data()],
+        );
+        cluster.start_again();
+        Some(cluster)
+    }
+
+    fn is_root(&self) -> bool {
+        let id = Command::new("id").arg("-u").output().expect("id runs");
+        id.stdout == b"0\n"
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn try_run(&self, program: &str, arguments: &[&str]) -> bool {
+        let mut command = Command::new(self.programs.join(program));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        if self.is_root() {
+            command.uid(UNPRIVILEGED);
+        }
+        command.stderr(Stdio::null()).status().expect("the program runs").success()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        assert!(self.try_run(program, arguments), "{program} {arguments:?}");
+    }
+
+    /// Starts, once what is left of a killed one has gone. Commits are synchronous: what is acknowledged survives a
+    /// kill of the processes. (`fsync` is for the death of the machine.)
+    fn start_again(&self) {
+        let options = format!("-k {} -c listen_addresses= -c fsync=off", self.folder.path().display());
+        let log = self.folder.path().join("log").display().to_string();
+        let started = Instant::now();
+        while !self.try_run(
+            "pg_ctl",
+            &["start", "--wait", "--pgdata", &self.data(), "--log", &log, "--options", &options],
+        ) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", fs::read_to_string(&log));
+        }
+    }
+
+    /// Kills the postmaster, as a machine that runs out of memory may.
+    fn kill(&self) {
+        let pid =
+            fs::read_to_string(Path::new(&self.data()).join("postmaster.pid")).expect("a running server");
+        let pid = pid.lines().next().expect("a process id");
+        assert!(Command::new("kill").args(["-9", pid]).status().expect("kill runs").success());
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://postgres@/postgres?host={}", self.folder.path().display())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.try_run("pg_ctl", &["stop", "--mode=immediate", "--pgdata", &self.data()]);
+    }
+}
+
+/// Asks until the server says that it is ready again.
+fn until_ready(address: &str) {
+    let started = Instant::now();
+    loop {
+        let mut text = String::new();
+        let asked = TcpStream::connect(address).and_then(|mut stream| {
+            write!(stream, "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut text)
+        });
+        if asked.is_ok() && text.starts_with("HTTP/1.1 200") {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{text}");
+    }
+}
+
+#[track_caller]
+fn assert_unavailable(answer: &Option<Answered>) {
+    let answer = answer.as_ref().expect("the server itself is alive and answers");
+    assert_eq!((answer.status, answer.retry_after), (503, true), "{}", answer.body);
+}
+
+#[test]
+fn a_killed_postgresql_loses_and_halves_nothing_and_the_server_recovers_by_itself() {
+    let Some(cluster) = Cluster::start() else { return };
+    let demo = Demo::new();
+    let server = demo.serve_at(&cluster.url());
+    let mut worker = Worker::new(&server);
+    let mut chance = Chance::new();
+    let mut tally = Tally::default();
+    while tally.total() < (rounds() / 3).max(4) {
+        let delay = after_a_moment(&mut chance, 60_000);
+        let (cut, answer) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(delay);
+                cluster.kill();
+            });
+            worker.work_until_cut(&server.address, &mut chance)
+        });
+        assert_unavailable(&answer);
+        cluster.start_again();
+        until_ready(&server.address);
+        worker.take_up(&server.address, cut);
+        tally.add(cut);
+    }
+    let mut verify = demo.command(&["verify"]);
+    assert!(verify.env("DATABASE_URL", cluster.url()).output().expect("it runs").status.success());
+    tally.say("PostgreSQL killed");
+}
+
+#[test]
+fn connections_cut_in_the_middle_of_a_transaction_are_told_and_replaced() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let demo = Demo::seeded_on(Backend::Postgres);
+    let server = demo.serve();
+    let mut worker = Worker::new(&server);
+    let mut chance = Chance::new();
+    let mut cuts = 0;
+    while cuts < rounds() {
+        let delay = after_a_moment(&mut chance, 20_000);
+        let cut_off = || {
+            demo.execute_in_base(
+                "select pg_terminate_backend(pid) from pg_stat_activity \
+                 where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'",
+            );
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(delay);
+                cut_off();
+            });
+            for _ in 0..10 {
+                let operation = worker.next(&mut chance);
+                match worker.send(&server.address, operation) {
+                    Some(answer) if answer.status < 300 => worker.took_effect(operation),
+                    cut => {
+                        assert_unavailable(&cut);
+                        worker.take_up(&server.address, operation);
+                        cuts += 1;
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn an_exhausted_pool_is_told_in_bounded_time_and_comes_back() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let demo = Demo::seeded_on(Backend::Postgres);
+    let server = demo.serve();
+    let worker = Worker::new(&server);
+    // Somebody holds a table that every request looks at, longer than the server waits.
+    let held = demo.hold("lock table demo.demo_user_sessions in access exclusive mode");
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| assert_unavailable(&worker.send(&server.address, Operation::Write)));
+        }
+    });
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    drop(held);
+    until_ready(&server.address);
+    assert_eq!(worker.send(&server.address, Operation::Write).expect("an answer").status, 201);
+    assert!(server.sign_in(TRIAGE).get("/demo/session").is_object());
+}
