@@ -85,7 +85,7 @@ pub(crate) fn attach(
         Attached { tables, outside, views: discovery.views, tracking_columns: options.tracking_columns };
     let existing = attached_rows(link)?;
     let objects = ddl::objects(&attached);
-    let objects_hash = hash(&format!("{objects}{:?}", attached.views));
+    let objects_hash = objects_hash(&objects, &attached);
     let is_same = |table: &TableSpec, row: &AttachedRow| {
         row.name == table.name && row.definition == definition(table, &objects_hash)
     };
@@ -215,7 +215,7 @@ pub(crate) fn savepoint<T>(link: &mut Link<'_>, work: impl FnOnce(&mut Link<'_>)
 /// version would make. Runs in a transaction.
 pub(crate) fn attached_currently(link: &mut Link<'_>, options: &AttachOptions) -> Result<Attached> {
     let attached = attached(link)?;
-    let objects_hash = hash(&ddl::objects(&attached));
+    let objects_hash = objects_hash(&ddl::objects(&attached), &attached);
     let existing = attached_rows(link)?;
     let is_current = |table: &TableSpec| {
         let row = existing.iter().find(|row| row.name == table.name);
@@ -229,6 +229,11 @@ pub(crate) fn attached_currently(link: &mut Link<'_>, options: &AttachOptions) -
     } else {
         Err(Error::OlderSchema { pending: vec!["the views of this version".to_owned()] })
     }
+}
+
+/// Stands for all views and triggers, those in front of the host's views included.
+fn objects_hash(objects: &str, attached: &Attached) -> String {
+    hash(&format!("{objects}{:?}", attached.views))
 }
 
 fn hash(text: &str) -> String {
