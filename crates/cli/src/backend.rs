@@ -9,26 +9,14 @@ use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedDat
 use demo_reset_compliance::{self as compliance, Organization};
 use demo_reset_domain::UserKey;
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, BaseState, DEFAULT_MAX_LAYER_CHANGES, Database, DatabaseUrl, OpenOptions,
-    base_state, load_base, load_first_base,
+    AnyConnection, BaseState, DEFAULT_MAX_LAYER_CHANGES, Database, DatabaseUrl, OpenOptions, base_state,
+    load_base, load_first_base,
 };
 use uuid::Uuid;
 
 use crate::edge;
 use crate::exit::Refusal;
 use crate::progress::Progress;
-
-/// Tables that sessions may change; the others are reference data and stay as they are for everyone.
-const SESSION_TABLES: &[&str] = &[
-    "rius",
-    "cases",
-    "investigations",
-    "subjects",
-    "case_messages",
-    "investigation_notes",
-    "riu_case_associations",
-    "audit_logs",
-];
 
 /// A user of the demo.
 pub(crate) struct Person {
@@ -107,9 +95,8 @@ pub(crate) fn open_for(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Data
 }
 
 fn attach(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
-    let tables = SESSION_TABLES.iter().map(|&table| table.to_owned()).collect();
-    let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
-    let options = OpenOptions { attach, max_layer_changes, ..OpenOptions::default() };
+    let options =
+        OpenOptions { attach: compliance::attach_options(), max_layer_changes, ..OpenOptions::default() };
     let database = Database::open(url, options, edge::now())?;
     database.read_base(dataset::refuse_newer)?;
     Ok(database)

@@ -8,6 +8,7 @@
 //!
 //! [`AnyConnection`]: demo_reset_persistence::AnyConnection
 
+mod attach;
 mod audit;
 pub mod dataset;
 mod error;
@@ -22,6 +23,7 @@ mod stored;
 mod wire;
 mod words;
 
+pub use attach::attach_options;
 pub use audit::{AUDIT_FIELDS, Activity, Actor, EntityKind, Writer, activity_list};
 pub use error::{Error, FieldError, Result};
 pub use fields::{Field, FieldKind, Initial, OnCreate, OnEdit, Reference};

@@ -20,25 +20,17 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/engine/postgres");
 
-/// Refuses a database that a newer version has migrated.
-fn refuse_newer<DB, C>(conn: &mut C, source: &EmbeddedMigrations) -> Result<()>
-where
-    DB: diesel::backend::Backend,
-    C: MigrationHarness<DB>,
-    EmbeddedMigrations: MigrationSource<DB>,
-{
-    let known: Vec<Box<dyn Migration<DB>>> = source.migrations().map_err(failed)?;
-    let known: Vec<String> = known.iter().map(|migration| migration.name().version().to_string()).collect();
-    let applied = conn.applied_migrations().map_err(failed)?;
-    match applied.into_iter().map(|version| version.to_string()).find(|version| !known.contains(version)) {
-        Some(migration) => Err(Error::NewerSchema { migration }),
-        None => Ok(()),
+/// Refuses a database that a newer version has migrated; one that is behind is about to be brought up to date.
+fn refuse_newer(link: &mut Link<'_>) -> Result<()> {
+    match check_current(link) {
+        Err(Error::OlderSchema { .. }) => Ok(()),
+        checked => checked,
     }
 }
 
 /// Brings the sessions file up to date.
 pub(crate) fn migrate(conn: &mut SqliteConnection) -> Result<()> {
-    refuse_newer(conn, &SQLITE)?;
+    refuse_newer(&mut Link::Sqlite(conn))?;
     conn.run_pending_migrations(SQLITE).map_err(failed)?;
     Ok(())
 }
@@ -50,7 +42,7 @@ pub(crate) fn migrate_postgres(conn: &mut PgConnection) -> Result<()> {
         "select pg_advisory_lock(hashtext('demo-reset'), 1); \
          create schema if not exists demo; set search_path = demo;",
     )?;
-    let migrated = refuse_newer(conn, &POSTGRES)
+    let migrated = refuse_newer(&mut Link::Postgres(conn))
         .and_then(|()| conn.run_pending_migrations(POSTGRES).map(|_| ()).map_err(failed));
     conn.batch_execute(
         "set search_path = demo, public; select pg_advisory_unlock(hashtext('demo-reset'), 1);",

@@ -148,14 +148,22 @@ pub(super) async fn reset_session(
         let answer = database.reset_answering(&request, asked.key.as_ref(), answer)?;
         Ok::<_, ApiError>((answer, event))
     });
-    match done.await {
+    answered(state, done.await, |conflicts| ApiError::ResetConflict { conflicts })
+}
+
+/// Answers a reset or an undo; what stands in its way becomes the error that `conflict` makes of it.
+fn answered(
+    state: &DemoState,
+    done: Result<(Value, Option<DemoEvent>), ApiError>,
+    conflict: impl FnOnce(Vec<Value>) -> ApiError,
+) -> Result<HttpResponse, ApiError> {
+    match done {
         Ok((answer, event)) => {
             state.tell(event);
             Ok(fresh(answer))
         }
         Err(ApiError::Engine(EngineError::UndoConflict(conflicts))) => {
-            let conflicts = conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect();
-            Err(ApiError::ResetConflict { conflicts })
+            Err(conflict(conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect()))
         }
         Err(error) => Err(error),
     }
@@ -225,15 +233,5 @@ pub(super) async fn undo<U: SessionUser>(
         })?;
         Ok::<_, EngineError>((answer, event))
     });
-    match undone.await {
-        Ok((answer, event)) => {
-            state.tell(event);
-            Ok(fresh(answer))
-        }
-        Err(ApiError::Engine(EngineError::UndoConflict(conflicts))) => {
-            let conflicts = conflicts.iter().map(|conflict| state.names.conflict(conflict)).collect();
-            Err(ApiError::UndoConflict { conflicts })
-        }
-        Err(error) => Err(error),
-    }
+    answered(&state, undone.await, |conflicts| ApiError::UndoConflict { conflicts })
 }

@@ -10,10 +10,9 @@ use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, set_demo_password};
+use demo_reset_compliance::attach_options;
 use demo_reset_compliance::dataset::{self, DatasetOptions};
-use demo_reset_persistence::{
-    AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base,
-};
+use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, Error, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -78,20 +77,12 @@ impl Server {
         let url: DatabaseUrl =
             format!("sqlite://{}", folder.path().join("demo.db").display()).parse().unwrap();
         load_base(&url, Uuid::from_u128(1), System.now(), load).unwrap();
-        let tables = [
-            "rius",
-            "cases",
-            "investigations",
-            "subjects",
-            "case_messages",
-            "investigation_notes",
-            "riu_case_associations",
-            "audit_logs",
-        ];
-        let tables = tables.map(str::to_owned).to_vec();
-        let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
-        let database =
-            Database::open(&url, OpenOptions { attach, ..Default::default() }, System.now()).unwrap();
+        let database = Database::open(
+            &url,
+            OpenOptions { attach: attach_options(), ..Default::default() },
+            System.now(),
+        )
+        .unwrap();
         set_demo_password(&database, PASSWORD).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
