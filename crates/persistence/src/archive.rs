@@ -48,7 +48,7 @@ fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
     serde_json::Value::Object(tables.collect())
 }
 
-fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
+pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
     let tables: BTreeMap<String, (u64, u64, u64)> = serde_json::from_value(json)
         .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
     let mut counts = ChangeCounts::default();

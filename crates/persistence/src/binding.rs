@@ -20,6 +20,9 @@ pub(crate) enum Mode {
     Read,
     /// Read and write.
     Write,
+    /// Read and write, where the first statement writes tables of the engine's own. On SQLite that statement takes
+    /// the write lock, and nothing is locked in the base file until it is read.
+    WriteFirst,
 }
 
 /// The session's row as the write guard found it.
@@ -29,8 +32,6 @@ pub(crate) struct GuardedSession {
     pub(crate) number: i64,
     #[diesel(sql_type = BigInt)]
     live_layer: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) live_epoch: i64,
     #[diesel(sql_type = BigInt)]
     pub(crate) layers_used: i64,
     #[diesel(sql_type = BigInt)]
@@ -49,7 +50,7 @@ impl GuardedSession {
 }
 
 /// How many layers one session can have before its number runs into the next one's.
-const LAYERS_PER_SESSION: i64 = 1 << 24;
+pub(crate) const LAYERS_PER_SESSION: i64 = 1 << 24;
 
 /// The `ordinal`th layer of a session. Layers of one session lie side by side in every change table.
 pub(crate) fn layer_of(session_number: i64, ordinal: i64) -> LayerId {
@@ -73,18 +74,21 @@ pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
 }
 
 impl Link<'_> {
-    /// Begins a transaction. On SQLite a writing one takes the write lock at once: one that reads first and then
-    /// writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
+    /// Begins a transaction. On SQLite a writing one takes the write lock at once or with its first statement: one that
+    /// reads first and then writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
     /// consistent state whatever is reset meanwhile.
     fn begin(&mut self, mode: Mode) -> Result<()> {
         match self {
             Self::Sqlite(conn) => {
-                let sql = if mode == Mode::Write { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" };
+                let sql = match mode {
+                    Mode::Write => "BEGIN IMMEDIATE",
+                    Mode::Read | Mode::WriteFirst => "BEGIN DEFERRED",
+                };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
             }
             Self::Postgres(conn) => {
                 let sql = match mode {
-                    Mode::Write => "BEGIN",
+                    Mode::Write | Mode::WriteFirst => "BEGIN",
                     Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                 };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
@@ -185,7 +189,7 @@ where
 pub(crate) fn guard(link: &mut Link<'_>, session: SessionId) -> Result<GuardedSession> {
     let guarded = link.first(Sql::new(
         "update demo_user_sessions set writes = writes + 1 where id = ? \
-         returning number, live_layer, live_epoch, layers_used, archives_made",
+         returning number, live_layer, layers_used, archives_made",
         [session.0.into()],
     ))?;
     guarded.ok_or(Error::UnknownSession)

@@ -21,6 +21,7 @@ use crate::reset::reset;
 use crate::session;
 use crate::spec::TableSpec;
 use crate::sqlite;
+use crate::sqlite::base_file::StampCache;
 use crate::undo::{RecordsReset, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
@@ -354,6 +355,7 @@ struct Inner {
     options: OpenOptions,
     /// What is attached, and the base epoch that it was read in.
     attached: RwLock<(i64, Arc<Attached>)>,
+    stamps: StampCache,
 }
 
 /// Makes connections to either database.
@@ -432,6 +434,11 @@ impl Database {
             DatabaseUrl::Sqlite(_) => pool(1)?,
             DatabaseUrl::Postgres(_) => readers.clone(),
         };
+        let stamps = StampCache::default();
+        if let DatabaseUrl::Sqlite(base) = url {
+            // From now on it can tell how long the file has stood still.
+            stamps.stamp(base)?;
+        }
         let inner = Inner {
             url: url.clone(),
             writer,
@@ -439,6 +446,7 @@ impl Database {
             connector,
             attached: RwLock::new((-1, Arc::new(attached))),
             options,
+            stamps,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -643,7 +651,9 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        self.transaction(|conn| self.reset_within(conn, session, new_id, now))
+        self.with_connection(Mode::Write, |conn| {
+            in_transaction(conn, Mode::WriteFirst, |conn| self.reset_within(conn, session, new_id, now))
+        })
     }
 
     pub(crate) fn reset_within(
@@ -654,7 +664,7 @@ impl Database {
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
         let archive = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
-        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
     }
 
@@ -709,7 +719,7 @@ impl Database {
         let (epoch, attached) = self.attached(conn)?;
         let request = RecordsReset { session, records, new_id, epoch, now };
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
-        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
     }
 
@@ -933,7 +943,7 @@ impl Database {
     pub fn ready(&self) -> Result<()> {
         self.with_connection(Mode::Read, |conn| {
             migrate::check_current(&mut conn.link())?;
-            if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
+            if verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)? {
                 Ok(())
             } else {
                 Err(Error::NotSealed {

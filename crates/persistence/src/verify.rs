@@ -7,7 +7,8 @@ use crate::connection::{Link, Sql};
 use crate::database::{TableVerification, Verification};
 use crate::error::{Error, Result};
 use crate::postgres;
-use crate::sqlite::{base_file, discover};
+use crate::sqlite::base_file::{self, StampCache};
+use crate::sqlite::discover;
 use crate::types::{DbTime, sql};
 use crate::url::DatabaseUrl;
 
@@ -38,13 +39,13 @@ pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
 /// Whether the base is sealed and no program has written it since. Constant time: on SQLite it compares the
 /// header of the file with what it was when the manifest was taken; on PostgreSQL it asks whether the seal was
 /// opened.
-pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl) -> Result<bool> {
+pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
     match url {
         DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
         DatabaseUrl::Sqlite(path) => {
             let row: Option<StampRow> = link.first(Sql::new("select sealed_at, stamp from demo_base", []))?;
             let row = row.ok_or_else(never_attached)?;
-            Ok(row.sealed_at.is_some() && base_file::stamp(path)? == row.stamp)
+            Ok(row.sealed_at.is_some() && stamps.stamp(path)? == row.stamp)
         }
     }
 }

@@ -5,7 +5,10 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::{DefaultLoadingMode, LoadConnection};
 use diesel::deserialize::FromSql;
@@ -204,6 +207,66 @@ pub(crate) fn stamp(path: &Path) -> Result<String> {
     let field =
         |at: usize| header[at..at + 4].iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
     Ok(format!("{length}:{}:{}", field(24), field(40)))
+}
+
+/// How long the times of a file must have stood still before they tell one state of it from the next: file systems
+/// count in steps of up to two seconds.
+const FILE_TIME_STEP: Duration = Duration::from_secs(2);
+
+/// What the file system says of a file. No program can set the time of the last change of status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path)
+            .map_err(|error| Error::File { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Remembered {
+    state: FileState,
+    since: Instant,
+    stamp: Option<String>,
+}
+
+/// The stamp of the base file, read again only after somebody has touched the file.
+///
+/// Besides the time it saves: closing a file drops every lock that this process has on it, those of SQLite's open
+/// connections included (<https://www.sqlite.org/howtocorrupt.html>, "POSIX advisory locks"), so the server should open
+/// the base file as rarely as it can.
+#[derive(Debug, Default)]
+pub(crate) struct StampCache(Mutex<Option<Remembered>>);
+
+impl StampCache {
+    /// The stamp of the file as it is now.
+    pub(crate) fn stamp(&self, path: &Path) -> Result<String> {
+        let state = FileState::of(path)?;
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = remembered.take().filter(|known| known.state == state);
+        let since = known.as_ref().map_or_else(Instant::now, |known| known.since);
+        let stamp = match known.and_then(|known| known.stamp) {
+            Some(stamp) => stamp,
+            None => stamp(path)?,
+        };
+        // A write right after the last one may leave the times as they are: until they have stood still for a while,
+        // the file is read each time.
+        let settled = since.elapsed() >= FILE_TIME_STEP;
+        *remembered = Some(Remembered { state, since, stamp: settled.then(|| stamp.clone()) });
+        Ok(stamp)
+    }
 }
 
 /// The header of a database file, and how long the file is.
