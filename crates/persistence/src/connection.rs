@@ -156,19 +156,15 @@ impl From<serde_json::Value> for Bind {
 /// every unit of work begins with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sql {
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone)]
-enum Part {
-    Text(String),
-    Bind(Bind),
+    text: String,
+    /// The values, each with its place in `text`.
+    binds: Vec<(usize, Bind)>,
 }
 
 impl Sql {
     /// A statement from text without identifiers of the host: every `?` stands for the next value.
     pub(crate) fn new<const N: usize>(text: &str, binds: [Bind; N]) -> Self {
-        let mut sql = Self::default();
+        let mut sql = Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N) };
         let mut binds = binds.into_iter();
         let mut pieces = text.split('?');
         sql.push(pieces.next().unwrap_or_default());
@@ -183,13 +179,13 @@ impl Sql {
 
     /// Adds text as it is.
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
-        self.parts.push(Part::Text(text.to_owned()));
+        self.text.push_str(text);
         self
     }
 
     /// Adds a value.
     pub(crate) fn bind(&mut self, value: impl Into<Bind>) -> &mut Self {
-        self.parts.push(Part::Bind(value.into()));
+        self.binds.push((self.text.len(), value.into()));
         self
     }
 }
@@ -216,16 +212,19 @@ where
     DbJson: ToSql<sql::Json, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_sql(text),
-                Part::Bind(Bind::Text(value)) => out.push_bind_param::<Text, _>(value)?,
-                Part::Bind(Bind::Int(value)) => out.push_bind_param::<BigInt, _>(value)?,
-                Part::Bind(Bind::Time(value)) => out.push_bind_param::<sql::UtcTime, _>(value)?,
-                Part::Bind(Bind::Uuid(value)) => out.push_bind_param::<sql::Uuid, _>(value)?,
-                Part::Bind(Bind::Json(value)) => out.push_bind_param::<sql::Json, _>(value)?,
+        let mut rest = 0;
+        for (place, value) in &self.binds {
+            out.push_sql(&self.text[rest..*place]);
+            rest = *place;
+            match value {
+                Bind::Text(value) => out.push_bind_param::<Text, _>(value)?,
+                Bind::Int(value) => out.push_bind_param::<BigInt, _>(value)?,
+                Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value)?,
+                Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value)?,
+                Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value)?,
             }
         }
+        out.push_sql(&self.text[rest..]);
         Ok(())
     }
 }

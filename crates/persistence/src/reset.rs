@@ -2,25 +2,37 @@
 //! much was changed: no change is touched.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, Retention, SessionId};
+use demo_reset_domain::{Archive, ArchiveId, LayerId, Retention, SessionId};
 use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
 
-use crate::archive::counts_from_json;
-use crate::binding::{LAYERS_PER_SESSION, guard};
+use crate::archive::{NewArchive, archive_insert, counts_from_json};
+use crate::binding::layer_of;
 use crate::connection::{Link, Sql};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::session::session_by_id;
 use crate::types::{DbJson, DbTime, sql};
 
 #[derive(QueryableByName)]
-struct RetiredLayer {
+struct LiveLayer {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+    #[diesel(sql_type = BigInt)]
+    live_layer: i64,
+    #[diesel(sql_type = BigInt)]
+    live_epoch: i64,
+    #[diesel(sql_type = BigInt)]
+    layers_used: i64,
+    #[diesel(sql_type = BigInt)]
+    archives_made: i64,
     #[diesel(sql_type = sql::Json)]
     counts: DbJson,
 }
 
 /// Retires the live layer of `session`; nothing where it is empty. Runs in a writing transaction, of which it may be
 /// the first statement ([`Mode::WriteFirst`](crate::binding::Mode::WriteFirst)).
+///
+/// Few statements, and none with a RETURNING, for which SQLite makes a table each time: see docs/performance.md.
 pub(crate) fn reset(
     link: &mut Link<'_>,
     session: SessionId,
@@ -28,41 +40,47 @@ pub(crate) fn reset(
     retention: Retention,
     now: DateTime<Utc>,
 ) -> Result<Option<Archive>> {
-    // On SQLite one program writes at a time: the first statement that writes is guard enough.
+    // The write guard.
+    link.execute(Sql::new(
+        "update demo_user_sessions set writes = writes + 1 where id = ?",
+        [session.0.into()],
+    ))?;
     let (object, array) = match link.dialect() {
         Dialect::Sqlite => ("json_group_object", "json_array"),
-        Dialect::Postgres => {
-            guard(link, session)?;
-            ("jsonb_object_agg", "jsonb_build_array")
-        }
+        Dialect::Postgres => ("jsonb_object_agg", "jsonb_build_array"),
     };
-    // As it will be read back: the databases store microseconds.
-    let archived_at = DbTime::new(now).get();
-    let expires_at = DbTime::new(retention.expires_at(now)).get();
-    let retired: Option<RetiredLayer> = link.first(Sql::new(
+    let live: Option<LiveLayer> = link.first(Sql::new(
         &format!(
-            "insert into demo_archives \
-             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
-             select s.number, s.archives_made + 1, ?, s.id, s.live_layer, s.live_epoch, ?, ?, l.counts \
-             from (select {object}(c.table_name, {array}(c.created, c.edited, c.deleted)) as counts, \
-                 count(*) as tables from demo_layer_counts c \
-               where c.layer = (select live_layer from demo_user_sessions where id = ?) \
-                 and c.created + c.edited + c.deleted > 0) as l, demo_user_sessions s \
-             where l.tables > 0 and s.id = ? returning counts"
-        ),
-        [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into(), session.0.into()],
-    ))?;
-    let Some(retired) = retired else {
-        return session_by_id(link, session)?.map(|_| None).ok_or(Error::UnknownSession);
-    };
-    link.execute(Sql::new(
-        &format!(
-            "update demo_user_sessions set live_layer = number * {LAYERS_PER_SESSION} + layers_used + 1, \
-             live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
-             archives_made = archives_made + 1, writes = writes + 1 where id = ?"
+            "select number, live_layer, live_epoch, layers_used, archives_made, \
+             (select coalesce({object}(c.table_name, {array}(c.created, c.edited, c.deleted)), '{{}}') \
+              from demo_layer_counts c \
+              where c.layer = live_layer and c.created + c.edited + c.deleted > 0) as counts \
+             from demo_user_sessions where id = ?"
         ),
         [session.0.into()],
     ))?;
-    let counts = counts_from_json(retired.counts.0)?;
+    let live = live.ok_or(Error::UnknownSession)?;
+    let counts = counts_from_json(live.counts.0)?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    // As it will be read back: the databases store microseconds.
+    let archived_at = DbTime::new(now).get();
+    let expires_at = DbTime::new(retention.expires_at(now)).get();
+    let new = NewArchive {
+        id: new_id,
+        ordinal: live.archives_made + 1,
+        layer: LayerId(live.live_layer),
+        epoch: live.live_epoch,
+        archived_at,
+        expires_at,
+        counts: &counts,
+    };
+    archive_insert(link, session, live.number, &new)?;
+    link.execute(Sql::new(
+        "update demo_user_sessions set live_layer = ?, live_epoch = (select epoch from demo_base), \
+         layers_used = layers_used + 1, archives_made = archives_made + 1 where number = ?",
+        [layer_of(live.number, live.layers_used + 1).0.into(), live.number.into()],
+    ))?;
     Ok(Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts }))
 }

@@ -1,7 +1,7 @@
 //! Proof that the base is intact, and the small shared secrets.
 
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::connection::{Link, Sql};
 use crate::database::{TableVerification, Verification};
@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::postgres;
 use crate::sqlite::base_file::{self, StampCache};
 use crate::sqlite::discover;
-use crate::types::{DbTime, sql};
 use crate::url::DatabaseUrl;
 
 #[derive(QueryableByName)]
@@ -20,8 +19,8 @@ struct EpochRow {
 
 #[derive(QueryableByName)]
 struct StampRow {
-    #[diesel(sql_type = Nullable<sql::UtcTime>)]
-    sealed_at: Option<DbTime>,
+    #[diesel(sql_type = Bool)]
+    is_sealed: bool,
     #[diesel(sql_type = Text)]
     stamp: String,
 }
@@ -43,9 +42,10 @@ pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCa
     match url {
         DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
         DatabaseUrl::Sqlite(path) => {
-            let row: Option<StampRow> = link.first(Sql::new("select sealed_at, stamp from demo_base", []))?;
+            let row: Option<StampRow> =
+                link.first(Sql::new("select sealed_at is not null as is_sealed, stamp from demo_base", []))?;
             let row = row.ok_or_else(never_attached)?;
-            Ok(row.sealed_at.is_some() && stamps.stamp(path)? == row.stamp)
+            Ok(row.is_sealed && stamps.stamp(path)? == row.stamp)
         }
     }
 }
