@@ -50,7 +50,7 @@ impl GuardedSession {
 }
 
 /// How many layers one session can have before its number runs into the next one's.
-const LAYERS_PER_SESSION: i64 = 1 << 24;
+pub(crate) const LAYERS_PER_SESSION: i64 = 1 << 24;
 
 /// The `ordinal`th layer of a session. Layers of one session lie side by side in every change table.
 pub(crate) fn layer_of(session_number: i64, ordinal: i64) -> LayerId {

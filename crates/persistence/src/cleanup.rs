@@ -293,7 +293,7 @@ fn retire<C: SessionConnection>(
         if !is_idle(&mut link, session, scope.retention.idle_since(scope.now))? {
             return Ok((0, 0));
         }
-        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.is_some() {
+        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.archive.is_some() {
             return Ok((1, 0));
         }
         Ok((0, remove(&mut link, session)?))

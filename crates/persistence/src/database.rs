@@ -17,7 +17,7 @@ use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::idempotency::UndoRequest;
-use crate::reset::reset;
+use crate::reset::{Reset, reset};
 use crate::session;
 use crate::spec::TableSpec;
 use crate::sqlite;
@@ -663,8 +663,8 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let archive = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
-        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
+        let Reset { archive, seal } = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
+        let base_is_sealed = verify::seal_holds(seal.as_deref(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
     }
 

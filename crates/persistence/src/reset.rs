@@ -2,85 +2,96 @@
 //! much was changed: no change is touched.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, LayerId, Retention, SessionId};
+use demo_reset_domain::{Archive, ArchiveId, Retention, SessionId};
 use diesel::QueryableByName;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{Nullable, Text};
 
-use crate::archive::{NewArchive, archive_insert, counts_from_json};
-use crate::binding::layer_of;
+use crate::archive::counts_from_json;
+use crate::binding::{LAYERS_PER_SESSION, guard};
 use crate::connection::{Link, Sql};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::types::{DbJson, DbTime, sql};
+use crate::verify::seal;
+
+/// What a reset did, and what it saw on the way.
+pub(crate) struct Reset {
+    /// None where there was nothing to reset.
+    pub(crate) archive: Option<Archive>,
+    /// The [`seal`] of the base.
+    pub(crate) seal: Option<String>,
+}
 
 #[derive(QueryableByName)]
-struct LiveLayer {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-    #[diesel(sql_type = BigInt)]
-    live_layer: i64,
-    #[diesel(sql_type = BigInt)]
-    live_epoch: i64,
-    #[diesel(sql_type = BigInt)]
-    layers_used: i64,
-    #[diesel(sql_type = BigInt)]
-    archives_made: i64,
-    #[diesel(sql_type = sql::Json)]
-    counts: DbJson,
+struct NewestArchive {
+    #[diesel(sql_type = Nullable<sql::Json>)]
+    counts: Option<DbJson>,
+    #[diesel(sql_type = Nullable<Text>)]
+    seal: Option<String>,
 }
 
 /// Retires the live layer of `session`; nothing where it is empty. Runs in a writing transaction, of which it may be
 /// the first statement ([`Mode::WriteFirst`](crate::binding::Mode::WriteFirst)).
 ///
-/// Few statements, and none with a RETURNING, for which SQLite makes a table each time: see docs/performance.md.
+/// Three statements and no RETURNING, for which SQLite makes a table each time: see docs/performance.md.
 pub(crate) fn reset(
     link: &mut Link<'_>,
     session: SessionId,
     new_id: ArchiveId,
     retention: Retention,
     now: DateTime<Utc>,
-) -> Result<Option<Archive>> {
-    // The write guard.
-    link.execute(Sql::new(
-        "update demo_user_sessions set writes = writes + 1 where id = ?",
-        [session.0.into()],
-    ))?;
+) -> Result<Reset> {
+    // On SQLite one program writes at a time: the first statement that writes is guard enough.
     let (object, array) = match link.dialect() {
         Dialect::Sqlite => ("json_group_object", "json_array"),
-        Dialect::Postgres => ("jsonb_object_agg", "jsonb_build_array"),
+        Dialect::Postgres => {
+            guard(link, session)?;
+            ("jsonb_object_agg", "jsonb_build_array")
+        }
     };
-    let live: Option<LiveLayer> = link.first(Sql::new(
-        &format!(
-            "select number, live_layer, live_epoch, layers_used, archives_made, \
-             (select coalesce({object}(c.table_name, {array}(c.created, c.edited, c.deleted)), '{{}}') \
-              from demo_layer_counts c \
-              where c.layer = live_layer and c.created + c.edited + c.deleted > 0) as counts \
-             from demo_user_sessions where id = ?"
-        ),
-        [session.0.into()],
-    ))?;
-    let live = live.ok_or(Error::UnknownSession)?;
-    let counts = counts_from_json(live.counts.0)?;
-    if counts.is_empty() {
-        return Ok(None);
-    }
     // As it will be read back: the databases store microseconds.
     let archived_at = DbTime::new(now).get();
     let expires_at = DbTime::new(retention.expires_at(now)).get();
-    let new = NewArchive {
-        id: new_id,
-        ordinal: live.archives_made + 1,
-        layer: LayerId(live.live_layer),
-        epoch: live.live_epoch,
-        archived_at,
-        expires_at,
-        counts: &counts,
-    };
-    archive_insert(link, session, live.number, &new)?;
-    link.execute(Sql::new(
-        "update demo_user_sessions set live_layer = ?, live_epoch = (select epoch from demo_base), \
-         layers_used = layers_used + 1, archives_made = archives_made + 1 where number = ?",
-        [layer_of(live.number, live.layers_used + 1).0.into(), live.number.into()],
+    let archived = link.execute(Sql::new(
+        &format!(
+            "insert into demo_archives \
+             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
+             select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, \
+               (select {object}(c.table_name, {array}(c.created, c.edited, c.deleted)) \
+                from demo_layer_counts c \
+                where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
+             from demo_user_sessions \
+             where id = ? and exists (select 1 from demo_layer_counts c \
+               where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
+        ),
+        [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()],
     ))?;
-    Ok(Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts }))
+    if archived > 0 {
+        link.execute(Sql::new(
+            &format!(
+                "update demo_user_sessions set live_layer = number * {LAYERS_PER_SESSION} + layers_used + 1, \
+                 live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
+                 archives_made = archives_made + 1 where id = ?"
+            ),
+            [session.0.into()],
+        ))?;
+    }
+    let newest: Option<NewestArchive> = link.first(Sql::new(
+        &format!(
+            "select (select a.counts from demo_archives a \
+             where a.session_number = s.number and a.ordinal = s.archives_made) as counts, {} as seal \
+             from demo_user_sessions s where s.id = ?",
+            seal(link.dialect())
+        ),
+        [session.0.into()],
+    ))?;
+    let NewestArchive { counts, seal } = newest.ok_or(Error::UnknownSession)?;
+    let archive = match counts {
+        Some(counts) if archived > 0 => {
+            let counts = counts_from_json(counts.0)?;
+            Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts })
+        }
+        _ => None,
+    };
+    Ok(Reset { archive, seal })
 }

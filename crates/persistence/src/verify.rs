@@ -1,10 +1,11 @@
 //! Proof that the base is intact, and the small shared secrets.
 
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::connection::{Link, Sql};
 use crate::database::{TableVerification, Verification};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::postgres;
 use crate::sqlite::base_file::{self, StampCache};
@@ -18,11 +19,9 @@ struct EpochRow {
 }
 
 #[derive(QueryableByName)]
-struct StampRow {
-    #[diesel(sql_type = Bool)]
-    is_sealed: bool,
-    #[diesel(sql_type = Text)]
-    stamp: String,
+struct StoredSeal {
+    #[diesel(sql_type = Nullable<Text>)]
+    seal: Option<String>,
 }
 
 fn never_attached() -> Error {
@@ -35,19 +34,30 @@ pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
     row.map(|row| row.epoch).ok_or_else(never_attached)
 }
 
-/// Whether the base is sealed and no program has written it since. Constant time: on SQLite it compares the
-/// header of the file with what it was when the manifest was taken; on PostgreSQL it asks whether the seal was
-/// opened.
-pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
-    match url {
-        DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
-        DatabaseUrl::Sqlite(path) => {
-            let row: Option<StampRow> =
-                link.first(Sql::new("select sealed_at is not null as is_sealed, stamp from demo_base", []))?;
-            let row = row.ok_or_else(never_attached)?;
-            Ok(row.is_sealed && stamps.stamp(path)? == row.stamp)
-        }
+/// The seal as it is stored, as an expression for a query: null while the base is open for changes. On SQLite it is the
+/// stamp that the base file had.
+pub(crate) fn seal(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "(select stamp from demo_base where sealed_at is not null)",
+        Dialect::Postgres => "(select sealed_at::text from demo.demo_base)",
     }
+}
+
+/// Whether no program has written the base since it got this [`seal`]. Constant time: on SQLite it compares the header
+/// of the file with what it was when the manifest was taken; on PostgreSQL a base that was opened has none.
+pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
+    match (seal, url) {
+        (None, _) => Ok(false),
+        (Some(_), DatabaseUrl::Postgres(_)) => Ok(true),
+        (Some(stamp), DatabaseUrl::Sqlite(path)) => Ok(stamps.stamp(path)? == stamp),
+    }
+}
+
+/// Whether the base is sealed and no program has written it since.
+pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
+    let query = format!("select {} as seal", seal(link.dialect()));
+    let row: Option<StoredSeal> = link.first(Sql::new(&query, []))?;
+    seal_holds(row.and_then(|row| row.seal).as_deref(), url, stamps)
 }
 
 fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {

@@ -324,10 +324,3 @@ fn is_owner(conn: &mut PgConnection) -> Result<bool> {
     ))?;
     Ok(row.is_some_and(|row| row.flag))
 }
-
-/// Whether the base is sealed and was not opened since. Constant time.
-pub(crate) fn is_sealed(link: &mut Link<'_>) -> Result<bool> {
-    let row: Option<Flag> =
-        link.first(Sql::new("select sealed_at is not null as flag from demo.demo_base", []))?;
-    Ok(row.is_some_and(|row| row.flag))
-}
