@@ -10,7 +10,7 @@ use chrono::{Datelike, Duration, NaiveDate, NaiveDateTime, Timelike};
 use super::calendar::{self, Calendar, add_office_minutes, at, is_weekend, minute_of_day, office_minutes};
 use super::people::Directory;
 use super::rng::{Even, Rng, hash};
-use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, Region, SeedData, Severity};
+use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, RETALIATION, Region, SeedData, Severity};
 
 /// Weeks before the anchor; one more follows it, for dates that are no Mondays.
 pub(crate) const WEEKS: i64 = 156;
@@ -555,15 +555,20 @@ impl<'a> Planner<'a> {
 
         let category = match &special {
             Special::Flagship(index) => seed.flagships[*index].category_index,
-            Special::FollowUp(_) => self.category_by_code("HAR-RET"),
+            Special::FollowUp(_) => self.category_by_code(RETALIATION),
             // The same kind of matter again.
             Special::Repeat { .. } => {
                 let mut own = Rng::new(self.master_seed, "repeats", u64::from(person));
-                let habit = own.index(seed.categories.len());
-                let habit = if self.is_request(habit) { self.category_by_code("HAR-BUL") } else { habit };
+                let work = self.directory.work(person);
+                let is_habit = |&category: &usize| {
+                    !self.is_request(category)
+                        && seed.incidents[category].iter().any(|incident| incident.happens_in(work))
+                };
+                let habits: Vec<usize> = (0..seed.categories.len()).filter(is_habit).collect();
+                let habit = *own.pick(&habits);
                 let group = seed.categories[habit].group_index;
                 let of_group: Vec<usize> =
-                    (0..seed.categories.len()).filter(|&c| seed.categories[c].group_index == group).collect();
+                    habits.into_iter().filter(|&c| seed.categories[c].group_index == group).collect();
                 if rng.percent(70) { habit } else { *rng.pick(&of_group) }
             }
             _ => {
