@@ -678,29 +678,31 @@ impl CaseWriter<'_, '_> {
         } else {
             let bank = match self.plan.special {
                 Special::Repeat { nth } if nth > 0 => &phrases.repeat,
+                Special::FollowUp(_) => &phrases.retaliation,
                 _ => &phrases.accused,
             };
             people.push((self.story.accused.clone(), "ACCUSED", bank));
-            let others = self.rng.weighted(&[34, 42, 24]);
-            let mut more = vec![
-                (self.story.witness.clone(), "WITNESS", &phrases.witness),
-                (self.story.victim.clone(), "VICTIM", &phrases.victim),
-            ];
+            let others = self.rng.weighted(&[12, 52, 36]);
+            let mut more = vec![(self.story.victim.clone(), "VICTIM", &phrases.victim)];
             if let Some(reporter) = self.reporter.clone() {
                 more.push((reporter, "REPORTER", &phrases.reporter));
             }
             let group = self.world.seed.categories[self.plan.category].group_index;
             // Harm to a person is what these two groups are about; elsewhere the company is harmed.
             if group > 0 && self.world.seed.groups[group].department != DepartmentKind::Safety {
-                more.remove(1);
+                more.remove(0);
             }
             self.rng.shuffle(&mut more);
+            // Whoever was there is heard in nearly every case, so they are rarely left out.
+            let at = if self.rng.percent(85) { 0 } else { more.len() };
+            more.insert(at, (self.story.witness.clone(), "WITNESS", &phrases.witness));
             people.extend(more.into_iter().take(others));
         }
         for (person, role, bank) in people {
             let id = self.child(Child::Subject);
             let mut notes = self.say(bank);
-            if role == "ACCUSED" && !self.earlier.is_empty() {
+            let is_repeat = matches!(self.plan.special, Special::Repeat { .. });
+            if role == "ACCUSED" && is_repeat && !self.earlier.is_empty() {
                 notes = format!("{notes} Earlier: {}.", self.earlier.join(", "));
             }
             let manager = person.manager.map(|index| self.world.directory.person(index).full());

@@ -825,8 +825,18 @@ fn close_simple(rng: &mut Rng, from: NaiveDateTime) -> NaiveDateTime {
         }
     }
     match windows.len() {
-        // Opened before office hours on a Thursday: first thing on Monday.
-        0 => from + Duration::days(4) - Duration::minutes(rng.between(5, 25)),
+        // Opened before office hours on a Thursday: first thing on Monday. After office hours on a Wednesday: late on
+        // Friday.
+        0 => {
+            let monday = from + Duration::days(4) - Duration::minutes(rng.between(5, 25));
+            let friday = from + Duration::days(2) + Duration::minutes(rng.between(5, 25));
+            match (is_weekend(monday.date()), is_weekend(friday.date())) {
+                (false, _) => monday,
+                (true, false) => friday,
+                // Opened in the first minutes of a Thursday.
+                (true, true) => at(from.date() + Duration::days(4), minute / 2, 0),
+            }
+        }
         _ => {
             let &(date, opens, closes) = rng.pick(&windows);
             at(date, rng.between(opens, closes - 1), i64::from(from.second()))

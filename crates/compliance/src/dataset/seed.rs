@@ -773,6 +773,7 @@ pub(crate) struct SubjectPhrases {
     pub(crate) victim: Bank,
     pub(crate) reporter: Bank,
     pub(crate) repeat: Bank,
+    pub(crate) retaliation: Bank,
 }
 
 /// The second investigation.
