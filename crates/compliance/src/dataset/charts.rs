@@ -194,11 +194,13 @@ fn columns(title: &str, subtitle: &str, bars: Vec<Bar>) -> String {
     let step = width / (bars.len().max(1) as i64);
     // Writing to a string cannot fail.
     let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"40\" class=\"note\">{subtitle}</text>");
-    for quarter in 0..=4 {
+    // A scale, where the bars do not say their values themselves.
+    let has_scale = bars.iter().all(|bar| bar.text.is_empty());
+    for quarter in 0..=if has_scale { 4 } else { 0 } {
         let y = HEIGHT - BOTTOM - height * quarter / 4;
         let _ =
             writeln!(svg, "<line x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" class=\"line\"/>", WIDTH - 20);
-        if bars.iter().all(|bar| bar.text.is_empty()) {
+        if has_scale {
             let value = most * quarter / 4;
             let _ = writeln!(
                 svg,
