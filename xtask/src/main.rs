@@ -22,6 +22,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   reset <user>    demo-reset reset
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
+  charts          draw the charts in docs/charts anew, from the data
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks; every missed figure is named
   check           what CI checks: format, clippy, rustdoc, dependencies
@@ -49,6 +50,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "demo" => demo::serve(arguments),
         "seed" | "reset" | "migrate" => demo::command(task, arguments),
         "test" => suite::test(arguments),
+        "charts" => suite::charts(),
         "screenshots" => suite::screenshots(),
         "bench" => suite::bench(arguments),
         "check" => check::check(),

@@ -84,6 +84,12 @@ pub(crate) fn screenshots() -> Result<(), Failure> {
     run::run(run::cargo(test).args(["--", "--ignored", "take_the_screenshots"]))
 }
 
+/// Draws the charts, in the same way.
+pub(crate) fn charts() -> Result<(), Failure> {
+    let test = ["test", "--package", "demo-reset-compliance", "--test", "dataset"];
+    run::run(run::cargo(test).args(["--", "--ignored", "draw_the_charts"]))
+}
+
 /// Runs the benchmarks.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
     run::run(run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]).args(arguments))

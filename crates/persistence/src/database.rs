@@ -17,6 +17,7 @@ use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::idempotency::UndoRequest;
+use crate::reconcile::BaseReferences;
 use crate::reset::{Reset, reset};
 use crate::session;
 use crate::spec::TableSpec;
@@ -25,7 +26,7 @@ use crate::sqlite::base_file::StampCache;
 use crate::undo::{RecordsReset, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
-use crate::{changes, cleanup};
+use crate::{changes, cleanup, reconcile};
 use crate::{migrate, postgres};
 
 /// A session as stored.
@@ -887,6 +888,18 @@ impl Database {
     pub fn stats(&self, organization: Option<&str>, now: DateTime<Utc>) -> Result<Stats> {
         let idle_since = self.inner.options.retention.idle_since(now);
         self.read_base(|conn| session::stats(&mut conn.link(), organization, idle_since, now))
+    }
+
+    /// What sessions hold over the base, in live layers and in archives that can still be restored: what another
+    /// base would be brought in line with. Reads every change.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn base_references(&self, now: DateTime<Utc>) -> Result<BaseReferences> {
+        self.read_base(|conn| {
+            let (_, attached) = self.attached(conn)?;
+            reconcile::references(&mut conn.link(), &attached.tables, now)
+        })
     }
 
     /// How many sessions of one organization, or of all, are at work at `now`: see

@@ -46,7 +46,7 @@ pub use host::{
     attach_check, detach, status, suspend,
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
-pub use reconcile::Reconciliation;
+pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};
