@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::attach::Attached;
+use crate::dialect::Dialect;
 use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::sql_text::{join, literal, quote};
@@ -144,10 +145,9 @@ fn counting_triggers(spec: &TableSpec) -> String {
 /// JSON has no binary type: a BLOB is written as `{"$hex": "…"}`.
 pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
     let arm = |spec: &TableSpec| {
-        let key =
-            join(spec.key_columns().map(|column| format!("cast(c.{} as text)", quote(&column.name))), ", ");
+        let key = Dialect::Sqlite.key_as_json_text(spec, "c");
         format!(
-            "select a.id as archive_id, a.session_id, {} as table_name, json_array({key}) as record_key, \
+            "select a.id as archive_id, a.session_id, {} as table_name, {key} as record_key, \
              c.demo_kind as kind, c.demo_changed_at as changed_at, {} as snapshot \
              from demo_archives a join {} c on c.demo_layer = a.layer where a.restored_at is null",
             literal(&spec.name),
@@ -178,11 +178,14 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
     let widths = attached.tables.iter().flat_map(|table| &table.foreign_keys).map(|key| key.columns.len());
     let width = widths.max().unwrap_or(1);
     let keys = join((1..=width).map(|at| format!("k{at}")), ", ");
+    let kept = attached.tables.iter().map(|table| kept_columns(table).len()).max().unwrap_or(0).max(1);
+    let kept = join((1..=kept).map(|at| format!("k{at}")), ", ");
     // A row in demo_pending is a foreign key that is broken for now. Its own foreign key can never be satisfied,
     // so the database refuses the statement, or the transaction, unless the row is gone by its end.
     let mut sql = format!(
         "create temp table demo_binding (one integer primary key check (one = 1), session_number integer not null, \
          session_id text not null, layer integer not null, writable integer not null, now text not null);\n\
+         create temp table demo_kept ({kept});\n\
          create temp table demo_never (id integer primary key);\n\
          create temp table demo_pending (fk integer not null, {keys}, \
          never integer not null default 1 references demo_never (id));\n\
@@ -239,6 +242,12 @@ fn key_list(spec: &TableSpec) -> String {
 
 fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
     join(spec.key_columns().map(|c| format!("{left}{0} = {right}{0}", quote(&c.name))), " and ")
+}
+
+/// Columns outside of the key that an action of a foreign key can change on the way of a statement.
+fn kept_columns(spec: &TableSpec) -> Vec<usize> {
+    let referring = |position: &usize| spec.foreign_keys.iter().any(|key| key.columns.contains(position));
+    (0..spec.columns.len()).filter(referring).filter(|position| !spec.key.contains(position)).collect()
 }
 
 /// The default of a column as an expression. SQLite takes a bare word for a text.
@@ -362,10 +371,33 @@ impl<'a> Triggers<'a> {
                 literal(&format!("key:{}", self.spec.name))
             );
         }
+        if !inserted && let Some(at) = kept_columns(self.spec).iter().position(|kept| *kept == position) {
+            let name = quote(&column.name);
+            return format!(
+                "case when {value} is old.{name} then (select k{} from temp.demo_kept) else {value} end",
+                at + 1
+            );
+        }
         match &column.default {
             Some(default) if inserted => format!("ifnull({value}, {})", default_expression(default)),
             _ => value,
         }
+    }
+
+    /// Refuses a value for a generated column, as SQLite does: the view itself would drop it in silence.
+    fn refuse_given_values(&self, inserted: bool) -> String {
+        let generated = self.spec.columns.iter().filter(|column| column.generated.is_some());
+        let refusals = generated.map(|column| {
+            let name = quote(&column.name);
+            let (given, verb) = if inserted {
+                (format!("new.{name} is not null"), "INSERT into")
+            } else {
+                (format!("new.{name} is not old.{name}"), "UPDATE")
+            };
+            let message = format!("{TRIGGER_ERROR}cannot {verb} generated column \"{}\"", column.name);
+            format!("select raise(abort, {}) where {given};\n", literal(&message))
+        });
+        refusals.collect()
     }
 
     fn unique_error(&self, columns: &str) -> String {
@@ -596,6 +628,14 @@ impl<'a> Triggers<'a> {
                 columns.iter().enumerate().map(|(at, column)| format!("{column} = {}", value(at)));
             format!("update {table} set {} where {}{when};\n", join(assignments, ", "), refers(""))
         };
+        let left_behind = format!(
+            "insert into {pending} (fk, {keys}) select {id}, {values} where {children}{when} and not {parent};\n",
+            pending = pending_table(key),
+            keys = pending_keys(key),
+            values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
+            children = self.visible(child, refers),
+            parent = self.visible(self.spec, parent_has),
+        );
         match action {
             // A table outside sessions cannot follow: its rows hold the parent.
             _ if !attached => format!(
@@ -606,22 +646,45 @@ impl<'a> Triggers<'a> {
                 "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
                 self.visible(child, refers)
             ),
-            Action::NoAction => format!(
-                "insert into {pending} (fk, {keys}) select {id}, {values} where {children}{when} and not {parent};\n",
-                pending = pending_table(key),
-                keys = pending_keys(key),
-                values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
-                children = self.visible(child, refers),
-                parent = self.visible(self.spec, parent_has),
-            ),
+            Action::NoAction => left_behind,
             Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
             Action::Cascade => format!("delete from {table} where {};\n", refers("")),
             Action::SetNull => set(&|_| "null".to_owned()),
-            Action::SetDefault => set(&|at| {
-                let default = child.columns[key.columns[at]].default.as_deref();
-                default.map_or_else(|| "null".to_owned(), default_expression)
-            }),
+            // A default that is what was there before changes nothing, and refers to nothing now.
+            Action::SetDefault => {
+                let default = |at: usize| {
+                    let default = child.columns[key.columns[at]].default.as_deref();
+                    default.map_or_else(|| "null".to_owned(), default_expression)
+                };
+                set(&default) + &left_behind
+            }
         }
+    }
+
+    /// Keeps what the row refers to now. A reference that this statement leaves alone may have been set by an action
+    /// of the same statement since; the values that the statement began with must not bring it back.
+    fn keep_references(&self) -> String {
+        let kept = kept_columns(self.spec);
+        if kept.is_empty() {
+            return String::new();
+        }
+        let of = |alias: &str| {
+            join(kept.iter().map(|&at| format!("{alias}.{}", quote(&self.spec.columns[at].name))), ", ")
+        };
+        format!(
+            "delete from demo_kept;\n\
+             insert into demo_kept ({keys}) select {of_layer} from main.{change} as c where c.demo_layer = {LIVE} and {layer_key} \
+             union all select {of_base} from base.{table} as b where {base_key} and not exists \
+             (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same});\n",
+            keys = join((1..=kept.len()).map(|at| format!("k{at}")), ", "),
+            of_layer = of("c"),
+            of_base = of("b"),
+            change = self.change,
+            layer_key = self.key_is("c", "old."),
+            base_key = self.key_is("b", "old."),
+            table = quote(&self.spec.name),
+            same = same_key(self.spec, "o.", "b."),
+        )
     }
 
     /// Takes the row with the old key out of the session's sight.
@@ -652,6 +715,7 @@ impl<'a> Triggers<'a> {
     fn insert(&self) -> String {
         let body = [
             self.guard(),
+            self.refuse_given_values(true),
             self.remember_row_id(true),
             self.refuse_taken_key(true),
             self.write_new_row(true),
@@ -700,6 +764,7 @@ impl<'a> Triggers<'a> {
         };
         let mut body = [
             self.guard(),
+            self.refuse_given_values(false),
             self.skip_unless_visible(),
             write,
             self.refuse_unique_clash(false),
@@ -720,8 +785,10 @@ impl<'a> Triggers<'a> {
     fn update_key(&self) -> String {
         let mut body = [
             self.guard(),
+            self.refuse_given_values(false),
             self.skip_unless_visible(),
             self.refuse_taken_key(false),
+            self.keep_references(),
             self.remove_old_row(),
             self.remember_row_id(false),
             self.write_new_row(false),

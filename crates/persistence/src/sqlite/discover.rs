@@ -218,6 +218,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         indexes: Vec::new(),
         checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),
         foreign_keys: Vec::new(),
+        partitions: None,
         strict: row.strict,
         triggers: Vec::new(),
     };
@@ -334,6 +335,9 @@ fn read_foreign_keys(link: &mut Link<'_>, spec: &mut TableSpec, deferred: &[bool
                 on_delete: action(&row.on_delete),
                 on_update: action(&row.on_update),
                 deferred: declared.and_then(|at| deferred.get(at).copied()).unwrap_or_default(),
+                full: false,
+                deleted_columns: Vec::new(),
+                number: row.id,
             });
         }
         if let Some(key) = spec.foreign_keys.last_mut() {
