@@ -1,0 +1,296 @@
+//! What the differential test has found, each in small: the same statements on plain tables and in a session, and
+//! whether they end the same.
+
+use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
+use demo_reset_persistence::{
+    AnyConnection, AttachOptions, ConstraintKind, Database, Error, OpenOptions, attach,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use uuid::Uuid;
+
+use crate::fixture::{Backend, HostDatabase, now, on_each_database};
+
+#[derive(QueryableByName)]
+struct TextRow {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+/// A host's database that is attached, with one session.
+struct Attached {
+    database: Database,
+    session: SessionId,
+    host: HostDatabase,
+}
+
+fn texts(conn: &mut AnyConnection, sql: &str) -> Vec<String> {
+    diesel::sql_query(sql).load::<TextRow>(conn).unwrap().into_iter().map(|row| row.value).collect()
+}
+
+impl Attached {
+    fn new(backend: Backend, sql: &str) -> Self {
+        let host = HostDatabase::new(backend, sql);
+        attach(&host.url, &AttachOptions::default(), now()).unwrap();
+        let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+        let key = UserKey::new("acme", "ann").unwrap();
+        let session = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+        Self { database, session, host }
+    }
+
+    fn write(&self, sql: &str) -> Result<(), Error> {
+        self.database.write(self.session, now(), |conn| conn.batch_execute(sql).map_err(Error::from))
+    }
+
+    fn query(&self, sql: &str) -> Vec<String> {
+        self.database.read(self.session, |conn| Ok::<_, Error>(texts(conn, sql))).unwrap()
+    }
+}
+
+/// Runs statements, each a transaction of its own, on plain tables and in a session. `rows` reads what is there then.
+fn same(backend: Backend, tables: &str, rows: &str, statements: &[&str]) {
+    let attached = Attached::new(backend, tables);
+    let mut plain = attached.host.plain_copy("select 1");
+    for sql in statements {
+        let expected = plain.conn().batch_execute(&format!("begin; {sql}; commit;"));
+        if expected.is_err() {
+            let _ = plain.conn().batch_execute("rollback");
+        }
+        let found = attached.write(sql);
+        match (expected.map_err(Error::from), found) {
+            (Ok(()), Ok(())) => {}
+            (Err(Error::Constraint { kind, .. }), Err(Error::Constraint { kind: found, .. })) => {
+                assert_eq!(found, kind, "{sql}");
+            }
+            (Err(Error::Database(expected)), Err(Error::Database(found))) => {
+                let text = found.to_string().replace("demo-reset: ", "");
+                assert_eq!(text, expected.to_string(), "{sql}");
+            }
+            (expected, found) => panic!("{sql}: {found:?} instead of {expected:?}"),
+        }
+        assert_eq!(attached.query(rows), texts(plain.conn(), rows), "{sql}");
+    }
+    assert!(attached.database.verify().unwrap().base_is_intact());
+}
+
+on_each_database! { fn a_deferred_key_is_checked_at_commit(backend) {
+    same(backend, "
+        create table parents (id integer primary key);
+        create table children (id integer primary key, parent_id integer,
+            foreign key (parent_id) references parents (id) deferrable initially deferred);
+        insert into parents values (1); insert into children values (1, 1);",
+        "select 'p' || id as value from parents union all select 'c' || id || ' ' || parent_id from children order by 1",
+        &[
+            "insert into children values (2, 2); insert into parents values (2)",
+            "insert into children values (3, 3)",
+            "delete from parents where id = 1; insert into parents values (1)",
+            "delete from parents where id = 1",
+            // The row that is to be checked has another key by then.
+            "update children set parent_id = 9 where id = 1; update children set id = 7 where id = 1",
+            "update children set parent_id = 9 where id = 1; delete from children where id = 1",
+        ]);
+}}
+
+on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend) {
+    same(backend, "
+        create table parents (id integer primary key, code text unique);
+        create table children (id integer primary key, code text default 'a' references parents (code)
+            on delete set default on update set default);
+        insert into parents values (1, 'a'), (2, 'b'); insert into children values (1, 'a'), (2, 'b');",
+        "select p.code || id as value from parents p union all select id || code from children order by 1",
+        &["update parents set code = 'c' where id = 1", "delete from parents", "delete from parents where id = 2"]);
+}}
+
+on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_statement_has_set(backend) {
+    same(backend, "
+        create table people (id integer primary key, boss integer references people (id)
+            on delete cascade on update set null);
+        insert into people values (1, null), (2, 1), (3, 2);",
+        "select id || ' ' || coalesce(boss, 0) as value from people order by id",
+        &["update people set id = id + 10", "update people set boss = 11 where id = 13", "update people set id = id + 10"]);
+}}
+
+on_each_database! { fn a_value_for_a_generated_column_is_refused(backend) {
+    same(backend, "
+        create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
+        insert into things (id, name) values (1, 'a');",
+        "select id || coalesce(name, '-') || coalesce(loud, '-') as value from things order by id",
+        &["insert into things (id, name) values (2, 'b')", "update things set name = 'c'"]);
+    let attached = Attached::new(backend, "
+        create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
+        insert into things (id, name) values (1, 'a');");
+    for sql in ["insert into things (id, name, loud) values (2, 'b', 'x')", "update things set loud = 'x'",
+        "update things set id = 5, loud = 'x'"] {
+        let Err(Error::Database(refused)) = attached.write(sql) else { panic!("{sql}") };
+        assert!(refused.to_string().contains("\"loud\""), "{refused}");
+    }
+}}
+
+on_each_database! { fn archives_of_records_with_binary_and_fractional_keys_can_be_read(backend) {
+    let (bytes, number) = match backend {
+        Backend::Sqlite => ("blob", "real"),
+        Backend::Postgres => ("bytea", "double precision"),
+    };
+    let attached = Attached::new(backend, &format!("
+        create table binary_keys (id {bytes} primary key not null, name text);
+        create table real_keys (id {number} primary key not null, name text);"));
+    let literal = if backend == Backend::Sqlite { "x'ff00'" } else { "'\\xff00'" };
+    attached.write(&format!("insert into binary_keys values ({literal}, 'a'); \
+        insert into real_keys values (0.3, 'b'), (0.30000000000000004, 'c')")).unwrap();
+    let changes = attached.database.changes(attached.session, &[], None, 10).unwrap();
+    let archive = ArchiveId(Uuid::new_v4());
+    attached.database.reset(attached.session, archive, now()).unwrap();
+    let archived = attached.database.archived_changes(attached.session, archive).unwrap();
+    assert_eq!((changes.len(), archived.len()), (3, 3));
+    let mut keys: Vec<&str> = archived.iter().map(|change| change.key[0].as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+}}
+
+fn postgres() -> bool {
+    Backend::Postgres.is_there()
+}
+
+#[test]
+fn a_key_that_only_looks_different_is_followed() {
+    if postgres() {
+        same(Backend::Postgres, "
+            create table parents (id numeric primary key);
+            create table children (id integer primary key, parent_id numeric references parents on update cascade);
+            insert into parents values (1.0); insert into children values (1, 1.0);",
+            "select parent_id::text as value from children", &["update parents set id = 1.00"]);
+    }
+}
+
+#[test]
+fn match_full_takes_all_or_none() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table parents (a integer, b integer, primary key (a, b));
+            create table children (id integer primary key, a integer, b integer,
+                foreign key (a, b) references parents match full on delete set null);
+            insert into parents values (1, 1);",
+            "select id || ' ' || coalesce(a, 0) || coalesce(b, 0) as value from children order by id",
+            &[
+                "insert into children values (1, null, 1)",
+                "insert into children values (1, null, null)",
+                "insert into children values (2, 1, 1)",
+                "update children set a = null where id = 2",
+                "update children set a = 1 where id = 1",
+                "delete from parents",
+            ],
+        );
+    }
+}
+
+#[test]
+fn set_null_of_some_columns_sets_those() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table parents (a integer, b integer, primary key (a, b));
+            create table children (id integer primary key, a integer not null, b integer,
+                foreign key (a, b) references parents on delete set null (b));
+            insert into parents values (1, 1); insert into children values (1, 1, 1);",
+            "select a || ' ' || coalesce(b, 0) as value from children",
+            &["delete from parents"],
+        );
+    }
+}
+
+#[test]
+fn a_row_that_no_partition_takes_is_refused() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table things (id integer primary key, name text not null) partition by range (id);
+            create table few partition of things for values from (0) to (10);
+            create table words (word text primary key) partition by hash (word);
+            create table words_all partition of words for values with (modulus 1, remainder 0);
+            create table rest (id integer primary key) partition by list (id);
+            create table one partition of rest for values in (1);
+            create table other partition of rest default;
+            insert into things values (1, 'one');",
+            "select id || name as value from things order by id",
+            &[
+                "insert into things values (10, 'ten')",
+                "insert into things values (9, 'nine')",
+                "update things set id = 11 where id = 1",
+                "insert into things values (12, null)",
+                "insert into words values ('any')",
+                "insert into rest values (1), (77)",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_value_for_generated_always_as_identity_is_refused() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table things (id integer generated always as identity primary key, name text); \
+         insert into things (name) values ('a')",
+    );
+    attached
+        .write("insert into things (name) values ('b'); insert into things values (default, 'c')")
+        .unwrap();
+    assert_eq!(attached.query("select id || name as value from things order by id"), ["1a", "2b", "3c"]);
+    for sql in [
+        "insert into things values (9, 'x')",
+        "insert into things overriding system value values (9, 'x')",
+        "update things set id = 9 where id = 1",
+    ] {
+        let Err(Error::Database(refused)) = attached.write(sql) else { panic!("{sql}") };
+        assert!(refused.to_string().contains("column \"id\""), "{refused}");
+    }
+}
+
+#[test]
+fn a_row_made_again_in_a_table_with_triggers_needs_its_parent() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table parents (id integer primary key);
+         create table children (id integer primary key, parent_id integer references parents);
+         create function nothing() returns trigger language plpgsql as $$ begin return new; end $$;
+         create trigger nothing before insert or update on children for each row execute function nothing();
+         insert into parents values (1); insert into children values (1, 1);",
+    );
+    attached.write("delete from children").unwrap();
+    let refused = attached.write("insert into children values (1, 2)");
+    assert!(
+        matches!(refused, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. })),
+        "{refused:?}"
+    );
+    attached.write("insert into children values (1, 1)").unwrap();
+    assert_eq!(attached.database.change_counts(attached.session).unwrap().total(), 1);
+}
+
+#[test]
+fn an_undo_finds_nulls_that_are_not_distinct() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table things (id integer primary key, name text, unique nulls not distinct (name))",
+    );
+    attached.write("insert into things values (1, null)").unwrap();
+    let Attached { database, session, .. } = &attached;
+    database.reset(*session, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    attached.write("insert into things values (2, null)").unwrap();
+    let undone = database.undo(*session, None, OnConflict::Fail, ArchiveId(Uuid::new_v4()), now());
+    let Err(Error::UndoConflict(conflicts)) = undone else { panic!("{undone:?}") };
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+}
