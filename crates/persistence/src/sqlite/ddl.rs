@@ -277,6 +277,33 @@ struct Incoming<'a> {
 }
 
 impl<'a> Triggers<'a> {
+    /// Columns of this row that an action may have set since the statement began: none unless what is done to a row
+    /// of the table can come back to the table by actions of foreign keys.
+    fn kept(&self) -> Vec<usize> {
+        let follows = |key: &ForeignKeySpec| {
+            let acts = |action| !matches!(action, Action::NoAction | Action::Restrict);
+            acts(key.on_delete) || acts(key.on_update)
+        };
+        let mut reached: Vec<&str> = vec![&self.spec.name];
+        let mut at = 0;
+        while at < reached.len() {
+            for child in &self.attached.tables {
+                let is_acted_on =
+                    |key: &ForeignKeySpec| key.parent.eq_ignore_ascii_case(reached[at]) && follows(key);
+                if child.foreign_keys.iter().any(is_acted_on) {
+                    if child.name == self.spec.name {
+                        return kept_columns(self.spec);
+                    }
+                    if !reached.contains(&child.name.as_str()) {
+                        reached.push(&child.name);
+                    }
+                }
+            }
+            at += 1;
+        }
+        Vec::new()
+    }
+
     /// Refuses a write on a connection that is not bound for writing.
     fn guard(&self) -> String {
         format!(
@@ -371,7 +398,7 @@ impl<'a> Triggers<'a> {
                 literal(&format!("key:{}", self.spec.name))
             );
         }
-        if !inserted && let Some(at) = kept_columns(self.spec).iter().position(|kept| *kept == position) {
+        if !inserted && let Some(at) = self.kept().iter().position(|kept| *kept == position) {
             let name = quote(&column.name);
             return format!(
                 "case when {value} is old.{name} then (select k{} from temp.demo_kept) else {value} end",
@@ -560,17 +587,24 @@ impl<'a> Triggers<'a> {
     /// Forgets broken foreign keys of the row that was there, where no other row has them.
     fn forget_as_child(&self) -> String {
         let mut sql = String::new();
+        let kept = self.kept();
+        let was = |position: usize| match kept.iter().position(|kept| *kept == position) {
+            Some(at) => format!("(select k{} from temp.demo_kept)", at + 1),
+            None => format!("old.{}", quote(&self.spec.columns[position].name)),
+        };
         for (id, key, _) in self.outgoing() {
-            let columns: Vec<String> =
-                key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
-            let same =
-                join(columns.iter().enumerate().map(|(at, c)| format!("k{} = old.{c}", at + 1)), " and ");
-            let child_has =
-                |alias: &str| join(columns.iter().map(|c| format!("{alias}.{c} = old.{c}")), " and ");
+            let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
+            let child_has = |alias: &str| {
+                let equal = key.columns.iter().map(|&c| {
+                    format!("{alias}.{} = {}", quote(&self.spec.columns[c].name), was(c))
+                });
+                join(equal, " and ")
+            };
             let _ = writeln!(
                 sql,
-                "delete from {} where fk = {id} and {same} and not {};",
+                "delete from {} where fk = {id} and {} and not {};",
                 pending_table(key),
+                join(same, " and "),
                 self.visible(self.spec, child_has)
             );
         }
@@ -664,7 +698,7 @@ impl<'a> Triggers<'a> {
     /// Keeps what the row refers to now. A reference that this statement leaves alone may have been set by an action
     /// of the same statement since; the values that the statement began with must not bring it back.
     fn keep_references(&self) -> String {
-        let kept = kept_columns(self.spec);
+        let kept = self.kept();
         if kept.is_empty() {
             return String::new();
         }
@@ -766,15 +800,16 @@ impl<'a> Triggers<'a> {
             self.guard(),
             self.refuse_given_values(false),
             self.skip_unless_visible(),
+            self.keep_references(),
             write,
             self.refuse_unique_clash(false),
             self.note_missing_parents(false),
+            self.forget_as_child(),
         ]
         .concat();
         for incoming in self.incoming().iter().filter(|incoming| refers_beyond_key(incoming.key)) {
             body.push_str(&self.act_on_children(incoming, true));
         }
-        body.push_str(&self.forget_as_child());
         body.push_str(&self.forget_as_parent(false));
         let same =
             join(self.spec.key_columns().map(|c| format!("new.{0} is old.{0}", quote(&c.name))), " and ");
@@ -793,13 +828,13 @@ impl<'a> Triggers<'a> {
             self.remember_row_id(false),
             self.write_new_row(false),
             self.refuse_unique_clash(false),
+            self.forget_as_child(),
         ]
         .concat();
         for incoming in &self.incoming() {
             body.push_str(&self.act_on_children(incoming, true));
         }
         body.push_str(&self.note_missing_parents(false));
-        body.push_str(&self.forget_as_child());
         body.push_str(&self.forget_as_parent(false));
         let differs = changed(self.spec, &self.spec.key);
         let event = format!("update of {} on {} when {differs}", key_list(self.spec), quote(&self.spec.name));
@@ -807,11 +842,17 @@ impl<'a> Triggers<'a> {
     }
 
     fn delete(&self) -> String {
-        let mut body = [self.guard(), self.skip_unless_visible(), self.remove_old_row()].concat();
+        let mut body = [
+            self.guard(),
+            self.skip_unless_visible(),
+            self.keep_references(),
+            self.remove_old_row(),
+            self.forget_as_child(),
+        ]
+        .concat();
         for incoming in &self.incoming() {
             body.push_str(&self.act_on_children(incoming, false));
         }
-        body.push_str(&self.forget_as_child());
         self.trigger(&format!("delete on {}", quote(&self.spec.name)), "delete", &body)
     }
 }

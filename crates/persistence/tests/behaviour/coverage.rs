@@ -102,6 +102,14 @@ on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend
         &["update parents set code = 'c' where id = 1", "delete from parents", "delete from parents where id = 2"]);
 }}
 
+on_each_database! { fn a_row_that_an_action_has_changed_can_be_deleted_by_the_same_statement(backend) {
+    same(backend, "
+        create table people (id integer primary key, boss integer default 9 references people (id) on delete set default);
+        insert into people values (1, null), (2, 1), (3, 1);",
+        "select id || ' ' || coalesce(boss, 0) as value from people order by id",
+        &["delete from people where id < 3", "delete from people"]);
+}}
+
 on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_statement_has_set(backend) {
     same(backend, "
         create table people (id integer primary key, boss integer references people (id)
