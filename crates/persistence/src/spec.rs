@@ -63,6 +63,8 @@ pub(crate) struct TriggerSpec {
 pub(crate) struct ColumnSpec {
     /// Its name, unquoted.
     pub(crate) name: String,
+    /// Its number, which it keeps when it is renamed: on SQLite its place, which it loses when one before it goes.
+    pub(crate) number: i64,
     /// Its type as declared.
     pub(crate) declared_type: String,
     /// Its collation, where one is declared.

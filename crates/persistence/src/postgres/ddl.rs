@@ -83,6 +83,14 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
         quote(&spec.key_name),
         key_names(spec).join(", ")
     );
+    // By its number a column is known again when it has another name.
+    let numbers: serde_json::Map<String, serde_json::Value> =
+        spec.columns.iter().map(|column| (column.name.clone(), column.number.into())).collect();
+    let _ = writeln!(
+        sql,
+        "comment on table demo_changes.{table} is {};",
+        literal(&serde_json::Value::Object(numbers).to_string())
+    );
     for (is_unique, indexes) in [(true, &spec.uniques), (false, &spec.indexes)] {
         for index in indexes {
             sql.push_str(&change_index(spec, index, is_unique));

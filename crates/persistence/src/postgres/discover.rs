@@ -542,6 +542,7 @@ fn table(
         .into_iter()
         .map(|column| ColumnSpec {
             name: column.name,
+            number: column.number,
             declared_type: column.declared_type,
             collation: None,
             not_null: column.not_null,

@@ -595,9 +595,10 @@ impl<'a> Triggers<'a> {
         for (id, key, _) in self.outgoing() {
             let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
             let child_has = |alias: &str| {
-                let equal = key.columns.iter().map(|&c| {
-                    format!("{alias}.{} = {}", quote(&self.spec.columns[c].name), was(c))
-                });
+                let equal = key
+                    .columns
+                    .iter()
+                    .map(|&c| format!("{alias}.{} = {}", quote(&self.spec.columns[c].name), was(c)));
                 join(equal, " and ")
             };
             let _ = writeln!(

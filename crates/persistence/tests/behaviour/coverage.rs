@@ -3,14 +3,14 @@
 
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, ConstraintKind, Database, Error, OpenOptions, attach,
+    AnyConnection, AttachOptions, ConstraintKind, Database, Error, OpenOptions, attach, suspend,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use uuid::Uuid;
 
-use crate::fixture::{Backend, HostDatabase, now, on_each_database};
+use crate::fixture::{Backend, HostDatabase, Login, now, on_each_database};
 
 #[derive(QueryableByName)]
 struct TextRow {
@@ -302,3 +302,158 @@ fn an_undo_finds_nulls_that_are_not_distinct() {
     let Err(Error::UndoConflict(conflicts)) = undone else { panic!("{undone:?}") };
     assert_eq!(conflicts.len(), 1, "{conflicts:?}");
 }
+
+/// What a migration does between a suspend and an attach, with what a session sees of `things` afterwards.
+fn migrated(attached: Attached, sql: &str) -> Result<(Vec<String>, Attached), Error> {
+    let Attached { database, session, host } = attached;
+    suspend(&host.url)?;
+    host.outsider().batch_execute(sql).unwrap();
+    let report = attach(&host.url, &AttachOptions::default(), now())?;
+    let differences = report.adapted.into_iter().flat_map(|adapted| adapted.differences).collect();
+    drop(database);
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now())?;
+    Ok((differences, Attached { database, session, host }))
+}
+
+const THINGS: &str = "create table things (id integer primary key, name text, note text, size text); \
+    insert into things values (1, 'one', 'n1', '10'), (2, 'two', 'n2', '20')";
+
+on_each_database! { fn a_renamed_column_keeps_what_sessions_wrote_in_it(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set name = 'mine' where id = 1; insert into things values (3, 'new', 'n3', '30')").unwrap();
+    let (differences, attached) = migrated(attached, "alter table things rename column name to title").unwrap();
+    assert_eq!(differences, ["column name was renamed to title"]);
+    let rows = "select id || title || note as value from things order by id";
+    assert_eq!(attached.query(rows), ["1minen1", "2twon2", "3newn3"]);
+    // A key that is renamed is the same key.
+    let (differences, attached) = migrated(attached, "alter table things rename column id to number").unwrap();
+    assert_eq!(differences, ["column id was renamed to number"]);
+    assert_eq!(attached.query("select number || title as value from things order by number"), ["1mine", "2two", "3new"]);
+    attached.database.reset(attached.session, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    assert_eq!(attached.query("select number || title as value from things order by number"), ["1one", "2two"]);
+}}
+
+on_each_database! { fn a_last_column_that_makes_way_for_another_is_not_guessed_at(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = '11' where id = 1").unwrap();
+    let migration = "alter table things drop column size; alter table things add column weight text";
+    match (backend, migrated(attached, migration)) {
+        (Backend::Postgres, Ok((differences, attached))) => {
+            assert_eq!(differences, ["column weight was added", "column size was dropped"]);
+            assert_eq!(attached.query("select coalesce(weight, '-') as value from things"), ["-", "-"]);
+        }
+        (Backend::Sqlite, Err(Error::Attach { reasons })) => {
+            assert!(reasons[0].contains("it may have been renamed, or be a new one"), "{reasons:?}");
+        }
+        (_, Ok(_)) => panic!("guessed"),
+        (_, Err(error)) => panic!("{error}"),
+    }
+}}
+
+on_each_database! { fn a_retyped_column_is_converted_or_refused_with_the_difference(backend) {
+    let retype = match backend {
+        Backend::Postgres => "alter table things alter column size type integer using size::integer",
+        Backend::Sqlite => "create table other (id integer primary key, name text, note text, size integer) strict; \
+            insert into other select * from things; drop table things; alter table other rename to things",
+    };
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = '11' where id = 1").unwrap();
+    let (differences, attached) = migrated(attached, retype).unwrap();
+    assert_eq!(differences, ["column size was text, is now integer"].map(|line| match backend {
+        Backend::Postgres => line.to_owned(),
+        Backend::Sqlite => line.replace("integer", "INTEGER").replace("text", "TEXT"),
+    }));
+    assert_eq!(attached.query("select cast(size + 1 as text) as value from things order by id"), ["12", "21"]);
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = 'large' where id = 1").unwrap();
+    let Err(Error::Attach { reasons }) = migrated(attached, retype) else { panic!() };
+    assert!(reasons[0].contains("1 change(s) of sessions cannot be taken over"), "{reasons:?}");
+    assert!(reasons[0].to_lowercase().contains("column size was text, is now integer"), "{reasons:?}");
+}}
+
+on_each_database! { fn names_that_are_the_engines_are_refused_before_anything_is_changed(backend) {
+    let host = HostDatabase::new(backend, "
+        create table demo_things (id integer primary key);
+        create table others (id integer primary key, demo_layer integer);
+        create table tracked (id integer primary key, is_base_data integer);");
+    let before = host.schema_dump();
+    let Err(Error::Attach { mut reasons }) = attach(&host.url, &AttachOptions::default(), now()) else { panic!() };
+    reasons.sort();
+    assert_eq!(reasons, [
+        "table demo_things: names that begin with demo_ are the engine's",
+        "table others: its column demo_layer has a name that the engine needs",
+        "table tracked: its column is_base_data has a name that the engine needs",
+    ]);
+    assert_eq!(host.schema_dump(), before);
+}}
+
+on_each_database! { fn what_is_another_organizations_is_out_of_reach(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("delete from things").unwrap();
+    let archive = ArchiveId(Uuid::new_v4());
+    let Attached { database, session, .. } = &attached;
+    database.reset(*session, archive, now()).unwrap();
+    let key = UserKey::new("other", "ann").unwrap();
+    let other = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+    assert_ne!(other, *session);
+    let undone = database.undo(other, Some(archive), OnConflict::Fail, ArchiveId(Uuid::new_v4()), now());
+    assert!(matches!(undone, Err(Error::Undo(_))), "{undone:?}");
+    assert_eq!(database.archived_changes(other, archive).unwrap(), []);
+    assert_eq!(database.archives(other).unwrap(), []);
+}}
+
+#[test]
+fn a_schema_of_the_hosts_in_the_place_of_ours_is_refused() {
+    if postgres() {
+        let host = HostDatabase::new(Backend::Postgres, &format!("create schema demo; {THINGS}"));
+        let before = host.schema_dump();
+        let Err(Error::Attach { reasons }) = attach(&host.url, &AttachOptions::default(), now()) else {
+            panic!()
+        };
+        assert_eq!(reasons, ["schema demo: it exists and is not the engine's: rename it"]);
+        assert_eq!(host.schema_dump(), before);
+    }
+}
+
+#[test]
+fn a_login_without_rights_is_told_what_it_lacks() {
+    if postgres() {
+        let host = HostDatabase::new(Backend::Postgres, THINGS);
+        let before = host.schema_dump();
+        let login = Login::new("");
+        let Err(Error::Attach { reasons }) =
+            attach(&login.url_of(&host.url), &AttachOptions::default(), now())
+        else {
+            panic!()
+        };
+        assert!(reasons.iter().any(|reason| reason.contains("may not create schemas")), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains("may not create roles")), "{reasons:?}");
+        assert!(
+            reasons.iter().any(|reason| reason.contains("table things: it belongs to another role")),
+            "{reasons:?}"
+        );
+        assert_eq!(host.schema_dump(), before);
+    }
+}
+
+on_each_database! { fn a_connection_that_no_session_is_bound_on_reads_the_base_and_writes_nothing(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set name = 'mine'").unwrap();
+    let seen = attached.database.read_base(|conn| {
+        let refused = conn.batch_execute(match backend {
+            Backend::Sqlite => "update things set name = 'nobodys'",
+            // Reading the base is a transaction that only reads: the refusal of the view is another.
+            Backend::Postgres => "update things set name = 'nobodys' where false",
+        });
+        assert!(matches!(refused.map_err(Error::from), Err(Error::NotBoundForWriting)));
+        Ok::<_, Error>(())
+    });
+    seen.unwrap();
+    if backend == Backend::Postgres {
+        let mut conn = attached.host.outsider();
+        conn.batch_execute("set search_path = demo, public").unwrap();
+        assert_eq!(texts(&mut conn, "select name as value from things order by id"), ["one", "two"]);
+        let refused = conn.batch_execute("update things set name = 'nobodys'").map_err(Error::from);
+        assert!(matches!(refused, Err(Error::NotBoundForWriting)), "{refused:?}");
+    }
+}}
