@@ -232,7 +232,7 @@ fn clashes(dialect: Dialect, table: &TableSpec, unique: &IndexSpec) -> String {
         seen = shines_through(dialect, table),
         same = join(
             unique.parts.iter().enumerate().map(|(at, part)| {
-                dialect.unique_equal(&format!("m.demo_u{at}"), &format!("n.demo_u{at}"), part)
+                dialect.unique_equal(&format!("m.demo_u{at}"), &format!("n.demo_u{at}"), unique, part)
             }),
             " and "
         ),

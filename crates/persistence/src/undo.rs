@@ -220,14 +220,11 @@ impl Merge<'_> {
     /// Moves the change to one record to the side.
     fn set_record_aside(&self, link: &mut Link<'_>, table: &TableSpec, key: &[String]) -> Result<usize> {
         let columns: Vec<String> =
-            table.key_columns().map(|column| self.dialect.quote(&column.name)).collect();
+            table.key_columns().map(|column| self.dialect.key_as_text(&column.name, "x")).collect();
         if columns.len() != key.len() {
             return Ok(0);
         }
-        let equal = columns
-            .iter()
-            .zip(key)
-            .map(|(column, value)| format!("cast(x.{column} as text) = {}", literal(value)));
+        let equal = columns.iter().zip(key).map(|(column, value)| format!("{column} = {}", literal(value)));
         self.move_changes(link, table, self.live, self.side, &join(equal, " and "))
     }
 
@@ -410,7 +407,7 @@ impl Merge<'_> {
             );
             let same = join(
                 unique.parts.iter().enumerate().map(|(at, part)| {
-                    self.dialect.unique_equal(&format!("m.demo_u{at}"), &format!("o.demo_u{at}"), part)
+                    self.dialect.unique_equal(&format!("m.demo_u{at}"), &format!("o.demo_u{at}"), unique, part)
                 }),
                 " and ",
             );

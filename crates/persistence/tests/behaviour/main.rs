@@ -13,6 +13,7 @@
 
 mod concurrency;
 mod constraints;
+mod coverage;
 mod fixture;
 mod histories;
 mod hosts;
