@@ -14,6 +14,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The URL asks for TLS, and the program was built without.
+    #[error(
+        "database URL: it asks for TLS (sslmode), which this program was built without: build it with \
+         `--features tls`"
+    )]
+    NoTls,
     /// A file or folder could not be used.
     #[error("{path}: {reason}", path = path.display())]
     File {

@@ -46,7 +46,12 @@ pub(crate) const MAY_SET_ROLE: &str = "pg_has_role(current_user, oid, \
 
 /// Connects as whoever the URL names.
 pub(crate) fn open(url: &str) -> Result<PgConnection> {
-    let mut conn = PgConnection::establish(url).map_err(|error| Error::Unavailable(error.to_string()))?;
+    let mut conn = PgConnection::establish(url).map_err(|error| match error.to_string() {
+        // libpq's own words: it is bundled, so they are certain. Without TLS it takes `prefer`, the default, for
+        // `disable`, and refuses whatever asks for more.
+        message if message.contains("SSL support is not compiled in") => Error::NoTls,
+        message => Error::Unavailable(message),
+    })?;
     conn.batch_execute(&format!("{SETTINGS} {ENGLISH}"))?;
     Ok(conn)
 }
