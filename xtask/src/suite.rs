@@ -58,7 +58,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
         })
         .collect();
     let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
-    let cluster = if is_given { None } else { Cluster::start()? };
+    let cluster = if is_given { None } else { Cluster::start(FOR_TESTS)? };
     if !is_given && cluster.is_none() {
         skipped.push(format!(
             "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
@@ -90,7 +90,20 @@ pub(crate) fn charts() -> Result<(), Failure> {
     run::run(run::cargo(test).args(["--", "--ignored", "draw_the_charts"]))
 }
 
-/// Runs the benchmarks.
+/// Nothing that a test writes outlives the run, so nothing is synced to disk.
+const FOR_TESTS: &[&str] =
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"];
+
+/// As PostgreSQL is installed, but for the memory that a server would be given.
+const FOR_BENCHMARKS: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB"];
+
+/// Runs the benchmarks, those on PostgreSQL in a cluster of their own.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    run::run(run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]).args(arguments))
+    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
+    let cluster = if is_given { None } else { Cluster::start(FOR_BENCHMARKS)? };
+    let mut figures = run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]);
+    if let Some(cluster) = &cluster {
+        figures.env(POSTGRES_VARIABLE, cluster.url());
+    }
+    run::run(figures.args(arguments))
 }

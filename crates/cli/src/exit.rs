@@ -170,7 +170,7 @@ fn judge_refusal(refusal: &Refusal) -> (Exit, Option<&'static str>) {
 
 fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
     match error {
-        EngineError::InvalidUrl { .. } => (Exit::Usage, None),
+        EngineError::InvalidUrl { .. } | EngineError::NoTls => (Exit::Usage, None),
         EngineError::File { .. } | EngineError::Unavailable(_) | EngineError::BaseReplaced => {
             (Exit::Unavailable, None)
         }

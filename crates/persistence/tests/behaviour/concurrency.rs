@@ -356,6 +356,51 @@ fn on_postgresql_no_write_waits_for_that_of_another_session() {
     assert_eq!((publishers(&ann), publishers(&ben)), ("ace tor x".to_owned(), "ace before tor x".to_owned()));
 }
 
+#[test]
+fn on_postgresql_one_of_two_servers_cleans_up_at_a_time_and_the_other_takes_over_when_it_dies() {
+    let Some(fixture) = postgres() else { return };
+    let a = &fixture.database;
+    let b = Database::open(&fixture.url, options(), now()).unwrap();
+    let idle = now() + Duration::days(30);
+    for user in ["ann", "ben", "cy"] {
+        add(&fixture.session(user), "x");
+    }
+    let mut in_turn = Vec::new();
+    let report = a.cleanup_in_turn(idle, &mut || {
+        // In the middle of A's cleanup.
+        in_turn.push(b.cleanup_in_turn(idle, &mut new_archive).unwrap());
+        new_archive()
+    });
+    assert_eq!(report.unwrap().map(|report| report.sessions_archived), Some(3));
+    assert_eq!(in_turn, [None, None, None]);
+    assert!(b.cleanup_in_turn(idle, &mut new_archive).unwrap().is_some(), "the lock was given back");
+
+    // PostgreSQL sees the death of a server as the end of its connection.
+    for user in ["dan", "eve"] {
+        add(&fixture.session(user), "x");
+    }
+    let mut owner = fixture.outsider();
+    let mut made = 0;
+    let cut = a.cleanup_in_turn(idle, &mut || {
+        // An id for each of the five, in the order in which they came: at the last, one of the two is done.
+        made += 1;
+        if made == 5 {
+            owner
+                .batch_execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' \
+                     and database = (select oid from pg_database where datname = current_database())",
+                )
+                .unwrap();
+        }
+        new_archive()
+    });
+    assert!(matches!(cut, Err(Error::Unavailable(_))), "{cut:?}");
+    let rest = b.cleanup_in_turn(idle, &mut new_archive).unwrap();
+    assert_eq!(rest.map(|report| report.sessions_archived), Some(1), "what was done stays done");
+    // Nor is a failed one's connection left behind with the lock.
+    assert!(a.cleanup_in_turn(idle, &mut new_archive).unwrap().is_some());
+}
+
 /// A connection of another program that works in the session of a user.
 struct Plain {
     conn: AnyConnection,
