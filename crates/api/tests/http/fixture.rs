@@ -23,7 +23,7 @@ use diesel::{Connection, PgConnection};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::document;
+use crate::{document, statements};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const ANN: &str = "ann@acme.example";
@@ -201,11 +201,15 @@ impl Home {
         }
     }
 
-    /// Opens the database, as a server does when it starts.
-    pub fn open(&self, now: DateTime<Utc>) -> Database {
-        self.open_with(OpenOptions::default(), now)
+    /// What stands in the address of every connection to it.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.path().file_name().unwrap().to_str().unwrap().to_owned(),
+            Self::Postgres { name } => format!("/{name}?"),
+        }
     }
 
+    /// Opens the database, as a server does when it starts.
     fn open_with(&self, options: OpenOptions, now: DateTime<Utc>) -> Database {
         let attach = AttachOptions { tables: None, tracking_columns: true };
         Database::open(&self.url(), OpenOptions { attach, ..options }, now).unwrap()
@@ -295,6 +299,7 @@ pub fn database(backend: Backend, now: DateTime<Utc>) -> (Database, Home) {
 }
 
 fn database_opened(backend: Backend, options: OpenOptions, now: DateTime<Utc>) -> (Database, Home) {
+    statements::record();
     let home = match backend {
         Backend::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
@@ -351,6 +356,11 @@ impl Server {
         let service = init_service(app(state.clone(), &[])).await;
         self.call = calls(service, TestRequest::to_request);
         self.state = state;
+    }
+
+    /// The time on its clock.
+    pub fn clock_now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
