@@ -3,6 +3,7 @@
 //! Nothing here knows the product: tasks call cargo and the `demo-reset` binary.
 
 mod check;
+mod contract;
 mod demo;
 mod postgres;
 mod run;
@@ -22,6 +23,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   reset <user>    demo-reset reset
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
+  contract        ask a server everything that its OpenAPI document allows, and generate types from the document
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks; every missed figure is named
   check           what CI checks: format, clippy, rustdoc, dependencies
@@ -49,6 +51,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "demo" => demo::serve(arguments),
         "seed" | "reset" | "migrate" => demo::command(task, arguments),
         "test" => suite::test(arguments),
+        "contract" => contract::contract(),
         "screenshots" => suite::screenshots(),
         "bench" => suite::bench(arguments),
         "check" => check::check(),

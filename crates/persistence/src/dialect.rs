@@ -2,7 +2,7 @@
 
 use crate::connection::Link;
 use crate::spec::{IndexPart, TableSpec};
-use crate::sql_text::quote;
+use crate::sql_text::{literal, quote};
 use crate::sqlite::ddl;
 
 /// Which database.
@@ -61,6 +61,28 @@ impl Dialect {
             Self::Sqlite => format!("json_array({})", values.join(", ")),
             Self::Postgres => format!("cast(json_build_array({}) as text)", values.join(", ")),
         }
+    }
+
+    /// Text in an order that is the same everywhere: by its bytes.
+    pub(crate) fn by_bytes(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => text.to_owned(),
+            Self::Postgres => format!("({text}) collate \"C\""),
+        }
+    }
+
+    /// Whether the key of the row `alias` is one of `keys`, each with its values as text. None can be where a key has
+    /// another number of values.
+    pub(crate) fn key_is_one_of(self, table: &TableSpec, alias: &str, keys: &[&[String]]) -> Option<String> {
+        let columns: Vec<String> =
+            table.key_columns().map(|column| format!("cast({alias}.{} as text)", quote(&column.name))).collect();
+        if keys.is_empty() || keys.iter().any(|key| key.len() != columns.len()) {
+            return None;
+        }
+        let rows = keys.iter().map(|key| {
+            format!("({})", key.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", "))
+        });
+        Some(format!("({}) in (values {})", columns.join(", "), rows.collect::<Vec<_>>().join(", ")))
     }
 
     /// Whether two values are the same to a unique index.

@@ -315,8 +315,14 @@ fn demo_paths(paths: &mut Map<String, Value>) {
     add_api(paths, "/demo/session", "get", session);
     let preview = get("previewReset", "What a reset would take back.", "The preview.", "ResetPreview");
     add_api(paths, "/demo/reset/preview", "get", preview);
+    let types: Vec<&str> = EntityKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let mut entity_id = query("entityId", json!({ "type": "string", "format": "uuid" }));
+    entity_id["description"] = "Only the change to this record; with entityType.".into();
     let changes =
-        get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage").page();
+        get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage")
+            .page()
+            .parameter(query("entityType", json!({ "type": "string", "enum": types })))
+            .parameter(entity_id);
     add_api(paths, "/demo/changes", "get", changes);
     let reset =
         Operation::new("reset", "demo", "Take back everything that I changed, or some records of it.")
