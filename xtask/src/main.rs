@@ -3,6 +3,7 @@
 //! Nothing here knows the product: tasks call cargo and the `demo-reset` binary.
 
 mod check;
+mod contract;
 mod demo;
 mod postgres;
 mod run;
@@ -23,6 +24,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
   charts          draw the charts in docs/charts anew, from the data
+  contract        ask a server everything that its OpenAPI document allows, and generate types from the document
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks; every missed figure is named
   check           what CI checks: format, clippy, rustdoc, dependencies
@@ -51,6 +53,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "seed" | "reset" | "migrate" => demo::command(task, arguments),
         "test" => suite::test(arguments),
         "charts" => suite::charts(),
+        "contract" => contract::contract(),
         "screenshots" => suite::screenshots(),
         "bench" => suite::bench(arguments),
         "check" => check::check(),

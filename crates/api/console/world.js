@@ -129,6 +129,12 @@ export class World extends EventTarget {
     return this.#changes;
   }
 
+  /** What this session changed about one record, however long ago; null for nothing. */
+  async change(entityType, entityId) {
+    const { items } = await this.get('/demo/changes', { entityType, entityId, limit: 1 });
+    return items[0] ?? null;
+  }
+
   /**
    * Takes back the changes of single records. A deletion took along what hung on the record, so that comes back with
    * it.

@@ -166,6 +166,14 @@ impl From<demo_reset_compliance::Error> for ApiError {
     }
 }
 
+impl ApiError {
+    /// The body that it is answered with, under the id of the request.
+    #[cfg(feature = "bundled-demo")]
+    pub(crate) fn as_problem(&self, request: Option<String>) -> Value {
+        Problem::of(self).into_json(request)
+    }
+}
+
 /// A problem, ready to be written.
 struct Problem {
     status: StatusCode,

@@ -1,11 +1,14 @@
 //! The command line, as clap reads it.
 
+use std::ffi::OsStr;
 use std::num::NonZeroU32;
 
 use chrono::NaiveDate;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_reset_domain::{ArchiveId, OnConflict};
-use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, DatabaseUrl};
+use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, DatabaseUrl, Error as PersistenceError};
 
 use crate::exit;
 
@@ -122,9 +125,34 @@ pub(crate) struct Database {
         env = "DATABASE_URL",
         value_name = "URL",
         default_value = "sqlite://data/demo.db",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = UrlParser
     )]
     pub(crate) url: DatabaseUrl,
+}
+
+/// Reads a URL. What it refuses it does not repeat, since a password may stand in it.
+#[derive(Debug, Clone, Copy)]
+struct UrlParser;
+
+impl TypedValueParser for UrlParser {
+    type Value = DatabaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<DatabaseUrl, clap::Error> {
+        let parsed = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+        let parsed =
+            parsed.and_then(|text| text.parse().map_err(|error: PersistenceError| error.to_string()));
+        parsed.map_err(|reason| {
+            let argument = argument.map(|argument| argument.to_string()).unwrap_or_default();
+            let message = format!("invalid value for '{argument}': {reason}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 #[derive(Debug, Args)]

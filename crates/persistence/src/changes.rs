@@ -1,5 +1,7 @@
 //! What a session has changed, record by record, and what its archives hold.
 
+use std::cmp::Ordering;
+
 use demo_reset_domain::{ArchiveId, ChangeKind, LayerId, SessionId};
 use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, Text};
@@ -55,54 +57,67 @@ fn parse_key(json: &str) -> Result<Vec<String>> {
 }
 
 /// A page of the changes of a layer, newest first, each with the base record it stands over.
+///
+/// Each table gives no more than the page can hold, and only those rows become snapshots: what a page costs grows
+/// with the layer by a sort of keys and times, not by its contents.
 pub(crate) fn change_list(
     link: &mut Link<'_>,
     tables: &[&TableSpec],
     layer: LayerId,
+    key: Option<&[String]>,
     after: Option<&ChangePosition>,
     limit: i64,
 ) -> Result<Vec<Change>> {
-    if tables.is_empty() {
+    let dialect = link.dialect();
+    let mut list = Sql::default();
+    let mut arms = 0;
+    for table in tables {
+        let only = match key {
+            None => String::new(),
+            Some(key) => match dialect.key_is_one_of(table, "c", &[key]) {
+                Some(condition) => format!(" and {condition}"),
+                None => continue,
+            },
+        };
+        let same: Vec<String> = table
+            .key_columns()
+            .map(|column| {
+                let name = dialect.quote(&column.name);
+                format!("b.{name} = c.{name}")
+            })
+            .collect();
+        let record_key = dialect.key_as_json_text(table, "c");
+        list.push(if arms == 0 { "select * from (" } else { " union all " });
+        list.push(&format!(
+            "select {name} as table_name, {record_key} as record_key, c.demo_kind as kind, \
+             c.demo_changed_at as changed_at, \
+             (select {of_base} from {base} as b where {same} and c.demo_kind <> 'created') as base, \
+             case when c.demo_kind <> 'deleted' then {of_change} end as current \
+             from (select * from {change} as c where c.demo_layer = {layer}{only}",
+            name = literal(&table.name),
+            of_base = dialect.snapshot_of_base(table, "b"),
+            base = dialect.base_table(&table.name),
+            same = same.join(" and "),
+            of_change = dialect.snapshot_of_change(table, "c"),
+            change = dialect.change_table(&table.name),
+            layer = layer.0,
+        ));
+        if let Some(after) = after {
+            push_after(&mut list, &table.name, &dialect.by_bytes(&record_key), after);
+        }
+        list.push(&format!(" order by c.demo_changed_at desc, {} limit ", dialect.by_bytes(&record_key)));
+        list.bind(limit).push(") as c");
+        arms += 1;
+    }
+    if arms == 0 {
         return Ok(Vec::new());
     }
-    let dialect = link.dialect();
-    let arms: Vec<String> = tables
-        .iter()
-        .map(|table| {
-            let same: Vec<String> = table
-                .key_columns()
-                .map(|column| {
-                    let name = dialect.quote(&column.name);
-                    format!("b.{name} = c.{name}")
-                })
-                .collect();
-            format!(
-                "select {name} as table_name, {key} as record_key, c.demo_kind as kind, \
-                 c.demo_changed_at as changed_at, \
-                 (select {of_base} from {base} as b where {same} and c.demo_kind <> 'created') as base, \
-                 case when c.demo_kind <> 'deleted' then {of_change} end as current \
-                 from {change} as c where c.demo_layer = {layer}",
-                name = literal(&table.name),
-                key = dialect.key_as_json_text(table, "c"),
-                of_base = dialect.snapshot_of_base(table, "b"),
-                base = dialect.base_table(&table.name),
-                same = same.join(" and "),
-                of_change = dialect.snapshot_of_change(table, "c"),
-                change = dialect.change_table(&table.name),
-                layer = layer.0,
-            )
-        })
-        .collect();
-    let mut list = Sql::default();
-    list.push(&format!("select * from ({}) as changes", arms.join(" union all ")));
-    if let Some(after) = after {
-        list.push(" where changed_at < ").bind(after.changed_at);
-        list.push(" or (changed_at = ").bind(after.changed_at);
-        list.push(" and (table_name > ").bind(after.table.as_str());
-        list.push(" or (table_name = ").bind(after.table.as_str());
-        list.push(" and record_key > ").bind(after.key.as_str()).push(")))");
-    }
-    list.push(" order by changed_at desc, table_name, record_key limit ").bind(limit);
+    list.push(&format!(
+        ") as changes order by changed_at desc, {}, {} limit ",
+        dialect.by_bytes("table_name"),
+        dialect.by_bytes("record_key")
+    ));
+    list.bind(limit);
     let rows: Vec<ChangeRow> = link.load(list)?;
     rows.into_iter()
         .map(|row| {
@@ -122,6 +137,19 @@ pub(crate) fn change_list(
             })
         })
         .collect()
+}
+
+/// Keeps the rows `c` of one table that come after a position: newest first, then by table, then by key.
+fn push_after(list: &mut Sql, table: &str, record_key: &str, after: &ChangePosition) {
+    let times = match table.cmp(after.table.as_str()) {
+        Ordering::Less => " and c.demo_changed_at < ",
+        Ordering::Equal | Ordering::Greater => " and c.demo_changed_at <= ",
+    };
+    list.push(times).bind(after.changed_at);
+    if table == after.table {
+        list.push(" and (c.demo_changed_at < ").bind(after.changed_at);
+        list.push(&format!(" or {record_key} > ")).bind(after.key.as_str()).push(")");
+    }
 }
 
 /// All changes that an archive holds.

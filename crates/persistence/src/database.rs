@@ -86,6 +86,15 @@ impl Change {
     }
 }
 
+/// Which changes are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Only those of this table.
+    pub table: Option<String>,
+    /// Only those of records with this key: its values in the order of the primary key, each as text.
+    pub key: Option<Vec<String>>,
+}
+
 /// A place in a list of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangePosition {
@@ -754,13 +763,32 @@ impl Database {
         after: Option<&ChangePosition>,
         limit: u32,
     ) -> Result<Vec<Change>> {
+        self.changes_of(session, except, &ChangeFilter::default(), after, limit)
+    }
+
+    /// [`Database::changes`], only those that the filter keeps.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSession`], or those of the database.
+    pub fn changes_of(
+        &self,
+        session: SessionId,
+        except: &[&str],
+        filter: &ChangeFilter,
+        after: Option<&ChangePosition>,
+        limit: u32,
+    ) -> Result<Vec<Change>> {
         self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| {
                 let (_, attached) = self.attached(conn)?;
                 let layer = session::session_live_layer(&mut conn.link(), session)?;
-                let is_wanted = |table: &&TableSpec| !except.contains(&table.name.as_str());
+                let is_wanted = |table: &&TableSpec| {
+                    !except.contains(&table.name.as_str())
+                        && filter.table.as_ref().is_none_or(|name| *name == table.name)
+                };
                 let tables: Vec<&TableSpec> = attached.tables.iter().filter(is_wanted).collect();
-                changes::change_list(&mut conn.link(), &tables, layer, after, i64::from(limit))
+                let key = filter.key.as_deref();
+                changes::change_list(&mut conn.link(), &tables, layer, key, after, i64::from(limit))
             })
         })
     }

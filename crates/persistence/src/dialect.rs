@@ -2,7 +2,7 @@
 
 use crate::connection::Link;
 use crate::spec::{IndexPart, IndexSpec, TableSpec};
-use crate::sql_text::quote;
+use crate::sql_text::{literal, quote};
 use crate::sqlite::ddl;
 
 /// Which database.
@@ -71,6 +71,28 @@ impl Dialect {
             ),
             Self::Postgres => format!("cast({value} as text)"),
         }
+    }
+
+    /// Text in an order that is the same everywhere: by its bytes.
+    pub(crate) fn by_bytes(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => text.to_owned(),
+            Self::Postgres => format!("({text}) collate \"C\""),
+        }
+    }
+
+    /// Whether the key of the row `alias` is one of `keys`, each with its values as text. None can be where a key has
+    /// another number of values.
+    pub(crate) fn key_is_one_of(self, table: &TableSpec, alias: &str, keys: &[&[String]]) -> Option<String> {
+        let columns: Vec<String> =
+            table.key_columns().map(|column| self.key_as_text(&column.name, alias)).collect();
+        if keys.is_empty() || keys.iter().any(|key| key.len() != columns.len()) {
+            return None;
+        }
+        let rows = keys.iter().map(|key| {
+            format!("({})", key.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", "))
+        });
+        Some(format!("({}) in (values {})", columns.join(", "), rows.collect::<Vec<_>>().join(", ")))
     }
 
     /// Whether two values are the same to a unique index.

@@ -61,6 +61,28 @@ struct AnswerRow {
     answer: DbJson,
 }
 
+/// What a transaction looks at.
+#[derive(Clone, Copy)]
+enum Over {
+    /// The engine's own tables alone.
+    OwnTables,
+    /// The base too, so it waits for one that is being put in place.
+    Base,
+}
+
+impl Over {
+    fn transaction<T>(
+        self,
+        database: &Database,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T>,
+    ) -> Result<T> {
+        match self {
+            Self::OwnTables => database.transaction(work),
+            Self::Base => database.transaction_over_base(work),
+        }
+    }
+}
+
 impl Database {
     /// Resets a session, or some records of it, and makes the answer from the report and what the session holds
     /// afterwards. With a `key` that was used before, nothing is done and the answer of that time returned.
@@ -83,7 +105,12 @@ impl Database {
             let layer = session_live_layer(&mut conn.link(), request.session)?;
             Ok((report, layer_counts(&mut conn.link(), layer)?))
         };
-        self.answer_once(request.session, key, request.now, work, |(report, left)| answer(report, left))
+        let mode = match request.records {
+            // Which tables there are is nothing to a reset of everything.
+            None => Over::OwnTables,
+            Some(_) => Over::Base,
+        };
+        self.answer_once(mode, request.session, key, request.now, work, |(report, left)| answer(report, left))
     }
 
     /// Undoes a reset and makes the answer from the report. With a `key` that was used before, nothing is done and
@@ -98,12 +125,13 @@ impl Database {
         answer: impl FnOnce(&UndoReport) -> Value,
     ) -> Result<Value> {
         let work = |conn: &mut AnyConnection| self.undo_within(conn, request);
-        self.answer_once(request.session, key, request.now, work, answer)
+        self.answer_once(Over::Base, request.session, key, request.now, work, answer)
     }
 
     /// Does `work` in one transaction, unless the key says that it was done.
     fn answer_once<R>(
         &self,
+        over: Over,
         session: SessionId,
         key: Option<&IdempotencyKey>,
         now: DateTime<Utc>,
@@ -111,9 +139,9 @@ impl Database {
         answer: impl FnOnce(&R) -> Value,
     ) -> Result<Value> {
         let Some(key) = key else {
-            return Ok(answer(&self.transaction_over_base(work)?));
+            return Ok(answer(&over.transaction(self, work)?));
         };
-        self.transaction_over_base(|conn| {
+        over.transaction(self, |conn| {
             // Of two equal requests at once, the second one waits here until the first has its answer.
             let number = guard(&mut conn.link(), session)?.number;
             if let Some(stored) = answer_find(&mut conn.link(), number, key, now)? {

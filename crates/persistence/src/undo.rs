@@ -136,10 +136,13 @@ pub(crate) fn reset_records(
         live: guarded.live_layer(),
         side: guarded.fresh_layer(1),
     };
-    for record in request.records {
-        if let Some(table) = tables.iter().find(|table| table.name == record.table) {
-            layers.set_record_aside(link, table, &record.key)?;
-        }
+    for table in tables {
+        let of_table = request.records.iter().filter(|record| record.table == table.name);
+        layers.set_records_aside(
+            link,
+            table,
+            &of_table.map(|record| record.key.as_slice()).collect::<Vec<_>>(),
+        )?;
     }
     while layers.set_dependents_aside(link)? > 0 {}
     let clashes = layers.live_clashes(link)?;
@@ -217,15 +220,15 @@ impl Merge<'_> {
         Ok(moved)
     }
 
-    /// Moves the change to one record to the side.
-    fn set_record_aside(&self, link: &mut Link<'_>, table: &TableSpec, key: &[String]) -> Result<usize> {
-        let columns: Vec<String> =
-            table.key_columns().map(|column| self.dialect.key_as_text(&column.name, "x")).collect();
-        if columns.len() != key.len() {
-            return Ok(0);
+    /// Moves the changes to some records to the side: one look at the layer, however many they are.
+    fn set_records_aside(&self, link: &mut Link<'_>, table: &TableSpec, keys: &[&[String]]) -> Result<usize> {
+        // A key with another number of values names no record.
+        let values = table.key_columns().count();
+        let keys: Vec<&[String]> = keys.iter().copied().filter(|key| key.len() == values).collect();
+        match self.dialect.key_is_one_of(table, "x", &keys) {
+            Some(condition) => self.move_changes(link, table, self.live, self.side, &condition),
+            None => Ok(0),
         }
-        let equal = columns.iter().zip(key).map(|(column, value)| format!("{column} = {}", literal(value)));
-        self.move_changes(link, table, self.live, self.side, &join(equal, " and "))
     }
 
     /// Moves to the side what depends on changes that are there: children left without a parent, and children that

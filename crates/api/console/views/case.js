@@ -35,7 +35,7 @@ export async function caseView({ world, path }) {
     try {
       const fresh = await world.read(`/cases/${id}`);
       Object.assign(context, { record: fresh.data, etag: fresh.etag });
-      context.changes = await world.changes().catch(() => new Map());
+      await readChanges(context);
       const focused = document.activeElement?.id;
       render(context, node, currentTab(node) ?? tab);
       if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -65,13 +65,23 @@ const currentTab = (node) => node.querySelector('[role=tab][aria-selected=true]'
 /** Base values are worth reading only where this session changed something. */
 async function loadChanges(context) {
   if (!context.world.session) await context.world.refresh().catch(() => {});
-  context.changes = context.world.session?.totalChanges === 0 ? new Map() : await context.world.changes().catch(() => new Map());
+  if (context.world.session?.totalChanges !== 0) await readChanges(context);
+}
+
+/** The newest changes, for what hangs on the case, and the case's own however old it is. */
+async function readChanges(context) {
+  const { world, id, record } = context;
+  const changes = new Map(await world.changes().catch(() => new Map()));
+  if (record.changeKind && !changes.has(id)) {
+    const own = await world.change('case', id).catch(() => null);
+    if (own) changes.set(id, own);
+  }
+  context.changes = changes;
 }
 
 /** A case that this world does not have: deleted in it, or never there. */
 async function missing(world, id) {
-  const changes = await world.changes().catch(() => new Map());
-  const change = changes.get(id);
+  const change = await world.change('case', id).catch(() => null);
   const isDeleted = change?.kind === 'deleted';
   const bringBack = button('Bring it back', (event) => busy(event.target, async () => {
     await world.takeBack([change]);

@@ -1,6 +1,8 @@
 //! The OpenAPI document, and Swagger UI over it.
 
-use actix_web::http::header::LOCATION;
+use std::sync::LazyLock;
+
+use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpResponse, web};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
@@ -14,7 +16,7 @@ pub(crate) const DOCS: &str = "/docs";
 
 /// The routes of the documents, at the root.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::at(DOCUMENT).get(openapi_json), Endpoint::at(DOCS).get(to_docs)]
+    vec![Endpoint::at(DOCUMENT).get(openapi), Endpoint::at(DOCS).get(to_docs)]
 }
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -22,8 +24,14 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.configure(mount(endpoints())).service(docs.config(Config::from(DOCUMENT)));
 }
 
-async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().json(document())
+/// The OpenAPI document of the compliance demo, as `/openapi.json` answers it.
+pub fn openapi_json() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+    &TEXT
+}
+
+async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(openapi_json())
 }
 
 async fn to_docs() -> HttpResponse {

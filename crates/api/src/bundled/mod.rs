@@ -5,6 +5,7 @@ mod console;
 mod cursor;
 mod documents;
 mod etag;
+mod examples;
 mod health;
 mod limits;
 mod metrics;
@@ -26,6 +27,7 @@ use crate::error::ApiError;
 use crate::routing::mount;
 
 pub use auth::CurrentUser;
+pub use documents::openapi_json;
 pub use limits::SignInLimits;
 pub use passwords::{PasswordError, hash_password, set_demo_password, set_first_demo_password};
 pub use server::{ServeError, ServerConfig, app, bind, serve, serve_blocking};

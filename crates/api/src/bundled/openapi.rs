@@ -9,7 +9,8 @@ use demo_reset_compliance::{
 use serde_json::{Map, Value, json};
 
 use super::BASE_PATH;
-use crate::error::PROBLEM_JSON;
+use super::examples;
+use crate::error::{ApiError, PROBLEM_JSON};
 
 /// The document.
 pub(crate) fn document() -> Value {
@@ -19,6 +20,9 @@ pub(crate) fn document() -> Value {
     demo_paths(&mut paths);
     admin_paths(&mut paths);
     record_paths(&mut paths);
+    link_operations(&mut paths);
+    let schemas = schemas();
+    examples::complete(&mut paths, &schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +47,7 @@ pub(crate) fn document() -> Value {
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
             },
-            "schemas": schemas(),
+            "schemas": schemas,
             "responses": refusals(),
         },
     })
@@ -150,10 +154,17 @@ impl Operation {
     }
 
     fn refused(mut self, response: &'static str) -> Self {
-        let status = REFUSALS.iter().find(|(name, ..)| *name == response).map_or(500, |refusal| refusal.1);
+        let status =
+            REFUSALS.iter().find(|refusal| refusal.name == response).map_or(500, |refusal| refusal.status);
         let reference = json!({ "$ref": format!("#/components/responses/{response}") });
         self.answers.insert(status.to_string(), reference);
         self
+    }
+
+    /// A reset: a body of any type that does not confirm it is answered as one that is not there.
+    fn confirmed(mut self) -> Self {
+        self.answers.remove("415");
+        self.refused("MalformedOrUnconfirmed")
     }
 
     /// A request that can be repeated under the caller's name for it.
@@ -165,7 +176,7 @@ impl Operation {
                 way for 24 hours; the name with another body is refused.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
         }))
-        .refused("Invalid")
+        .refused("InvalidOrReusedKey")
     }
 
     /// The parameters of a page of a list without orders and filters.
@@ -270,7 +281,9 @@ fn root_paths(paths: &mut Map<String, Value>) {
     add(paths, "/docs", "get", docs);
     let console = Operation::new("console", "service", "The console: the page that shows all this.").public();
     let mut console = console.answer(200, "The page.", None);
+    console.answers["200"]["content"] = json!({ "text/html": { "schema": { "type": "string" } } });
     console.answers.remove("503");
+    let console = console.versioned();
     add(paths, "/", "get", console);
 }
 
@@ -290,7 +303,7 @@ fn sign_in_paths(paths: &mut Map<String, Value>) {
         "Whom one can sign in as. Only where the server is told to offer its demo users.",
     );
     let people = people.public().answer(200, "The demo users.", Some("DemoPeople"));
-    add_api(paths, "/auth/demo-people", "get", people.refused("NotFound").refused("Invalid"));
+    add_api(paths, "/auth/demo-people", "get", people.refused("NotOffered").refused("Invalid"));
 }
 
 fn demo_paths(paths: &mut Map<String, Value>) {
@@ -302,20 +315,28 @@ fn demo_paths(paths: &mut Map<String, Value>) {
     add_api(paths, "/demo/session", "get", session);
     let preview = get("previewReset", "What a reset would take back.", "The preview.", "ResetPreview");
     add_api(paths, "/demo/reset/preview", "get", preview);
+    let types: Vec<&str> = EntityKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let mut entity_id = query("entityId", json!({ "type": "string", "format": "uuid" }));
+    entity_id["description"] = "Only the change to this record; with entityType.".into();
     let changes =
-        get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage").page();
+        get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage")
+            .page()
+            .parameter(query("entityType", json!({ "type": "string", "enum": types })))
+            .parameter(entity_id);
     add_api(paths, "/demo/changes", "get", changes);
     let reset =
         Operation::new("reset", "demo", "Take back everything that I changed, or some records of it.")
             .body("ResetRequest", true)
             .repeatable()
             .answer(200, "Done.", Some("ResetReport"))
+            .confirmed()
             .refused("ResetConflict");
     add_api(paths, "/demo/reset", "post", reset);
     let undo = Operation::new("undo", "demo", "Bring back what a reset took back.")
         .body("UndoRequest", false)
         .repeatable()
         .answer(200, "Done.", Some("UndoReport"))
+        .refused("NothingToUndo")
         .refused("UndoConflict")
         .refused("UndoExpired");
     add_api(paths, "/demo/undo", "post", undo);
@@ -341,6 +362,7 @@ fn admin_paths(paths: &mut Map<String, Value>) {
         .body("ResetRequest", true)
         .repeatable()
         .answer(200, "Done.", Some("ResetReport"))
+        .confirmed()
         .refused("ResetConflict");
     add_api(paths, "/demo/admin/sessions/{id}/reset", "post", reset);
     let cleanup = admin("cleanup", "Remove what has expired in the organization.");
@@ -442,51 +464,242 @@ fn single(paths: &mut Map<String, Value>, name: &str, path: &str) {
     add_api(paths, path, "delete", delete);
 }
 
-/// The refusals that operations share: name, status, description.
-const REFUSALS: &[(&str, u16, &str)] = &[
-    (
-        "MalformedRequest",
-        400,
-        "The body is not JSON, an id is not a UUID, or a needed confirmation is missing.",
-    ),
-    ("Unauthorized", 401, "No token, or one that is not accepted."),
-    ("WrongCredentials", 401, "The e-mail address and the password do not go together."),
-    ("Forbidden", 403, "Only administrators may do this."),
-    ("NotFound", 404, "There is no such record in this session's world."),
-    ("Conflict", 409, "The content cannot be edited, such a record exists already, or the session is full."),
-    (
-        "UndoConflict",
-        409,
-        "The archive was restored already, or conflicts with newer changes, which are listed.",
-    ),
-    (
-        "ResetConflict",
-        409,
-        "A value that would come back with the base is taken by another change; these are listed.",
-    ),
-    ("UndoExpired", 410, "The undo window has closed."),
-    ("PreconditionFailed", 412, "The record is not in a version that If-Match names."),
-    ("BodyTooLarge", 413, "The body is too large."),
-    ("UnsupportedMediaType", 415, "The body is of a type other than JSON."),
-    ("Invalid", 422, "Values or names that are not accepted, each listed."),
-    ("TooManyRequests", 429, "Too many requests; Retry-After says when to try again."),
-    ("Unavailable", 503, "Not available now; Retry-After says when to try again."),
+/// A refusal that operations share.
+struct Refusal {
+    name: &'static str,
+    status: u16,
+    description: &'static str,
+    /// Headers that it always brings.
+    headers: &'static [(&'static str, &'static str)],
+    /// What is refused in this way, so that the examples are what callers really get.
+    errors: fn() -> Vec<ApiError>,
+}
+
+const CHALLENGE: &[(&str, &str)] = &[("WWW-Authenticate", "`Bearer`.")];
+const RETRY: &[(&str, &str)] = &[("Retry-After", "Seconds to wait.")];
+const LIMITED: &[(&str, &str)] = &[
+    ("Retry-After", "Seconds to wait."),
+    ("RateLimit", "What is left of the limit."),
+    ("RateLimit-Policy", "The limit."),
+];
+
+const REFUSALS: &[Refusal] = &[
+    Refusal {
+        name: "MalformedRequest",
+        status: 400,
+        description: "The body is not JSON, or an id is not a UUID.",
+        headers: &[],
+        errors: || vec![examples::malformed_body(), examples::malformed_id()],
+    },
+    Refusal {
+        name: "MalformedOrUnconfirmed",
+        status: 400,
+        description: "The body is not JSON, an id is not a UUID, or the confirmation is missing.",
+        headers: &[],
+        errors: || vec![examples::malformed_body(), examples::malformed_id(), examples::unconfirmed()],
+    },
+    Refusal {
+        name: "NothingToUndo",
+        status: 400,
+        description: "The body is not JSON, or there is nothing to undo.",
+        headers: &[],
+        errors: || vec![examples::malformed_body(), examples::nothing_to_undo()],
+    },
+    Refusal {
+        name: "Unauthorized",
+        status: 401,
+        description: "No token, or one that is not accepted.",
+        headers: CHALLENGE,
+        errors: || vec![examples::unauthorized()],
+    },
+    Refusal {
+        name: "WrongCredentials",
+        status: 401,
+        description: "The e-mail address and the password do not go together.",
+        headers: CHALLENGE,
+        errors: || vec![ApiError::WrongCredentials],
+    },
+    Refusal {
+        name: "Forbidden",
+        status: 403,
+        description: "Only administrators may do this.",
+        headers: &[],
+        errors: || vec![examples::forbidden()],
+    },
+    Refusal {
+        name: "NotFound",
+        status: 404,
+        description: "There is no such record in this session's world.",
+        headers: &[],
+        errors: || vec![ApiError::NotFound { what: "case" }],
+    },
+    Refusal {
+        name: "NotOffered",
+        status: 404,
+        description: "This server does not offer its demo users.",
+        headers: &[],
+        errors: || vec![ApiError::NoRoute],
+    },
+    Refusal {
+        name: "Conflict",
+        status: 409,
+        description: "The content cannot be edited, such a record exists already, or the session is full.",
+        headers: &[],
+        errors: || vec![examples::immutable(), examples::exists(), examples::full()],
+    },
+    Refusal {
+        name: "UndoConflict",
+        status: 409,
+        description: "The archive was restored already, or conflicts with newer changes, which are listed.",
+        headers: &[],
+        errors: || vec![examples::already_restored(), examples::undo_conflict()],
+    },
+    Refusal {
+        name: "ResetConflict",
+        status: 409,
+        description: "A value that would come back with the base is taken by another change; these are listed.",
+        headers: &[],
+        errors: || vec![examples::reset_conflict()],
+    },
+    Refusal {
+        name: "UndoExpired",
+        status: 410,
+        description: "The undo window has closed.",
+        headers: &[],
+        errors: || vec![examples::expired()],
+    },
+    Refusal {
+        name: "PreconditionFailed",
+        status: 412,
+        description: "The record is not in a version that If-Match names.",
+        headers: &[],
+        errors: || vec![ApiError::PreconditionFailed],
+    },
+    Refusal {
+        name: "BodyTooLarge",
+        status: 413,
+        description: "The body is too large.",
+        headers: &[],
+        errors: || vec![examples::too_large()],
+    },
+    Refusal {
+        name: "UnsupportedMediaType",
+        status: 415,
+        description: "The body is of a type other than JSON.",
+        headers: &[],
+        errors: || vec![ApiError::UnsupportedMediaType],
+    },
+    Refusal {
+        name: "Invalid",
+        status: 422,
+        description: "Values or names that are not accepted, each listed.",
+        headers: &[],
+        errors: || vec![examples::invalid()],
+    },
+    Refusal {
+        name: "InvalidOrReusedKey",
+        status: 422,
+        description: "Values or names that are not accepted, or an Idempotency-Key that was sent with another request.",
+        headers: &[],
+        errors: || vec![examples::invalid(), examples::key_reused()],
+    },
+    Refusal {
+        name: "TooManyRequests",
+        status: 429,
+        description: "Too many requests; Retry-After says when to try again.",
+        headers: LIMITED,
+        errors: || vec![examples::too_many()],
+    },
+    Refusal {
+        name: "Unavailable",
+        status: 503,
+        description: "Not available now; Retry-After says when to try again.",
+        headers: RETRY,
+        errors: || vec![examples::unavailable()],
+    },
 ];
 
 fn refusals() -> Map<String, Value> {
-    let describe = |&(name, status, description): &(&str, u16, &str)| {
-        let example = json!({
-            "type": "urn:demo-reset:problem:example",
-            "title": name,
-            "status": status,
-            "detail": description,
-            "code": "example",
-            "requestId": "01a205d5-247f-73f4-b316-e03f65b59780",
+    let describe = |refusal: &Refusal| {
+        let problems = (refusal.errors)().into_iter().map(|error| {
+            let problem = error.as_problem(Some(examples::ID.to_owned()));
+            let code = problem["code"].as_str().unwrap_or_default().to_owned();
+            (code, json!({ "value": problem }))
         });
-        let content = json!({ PROBLEM_JSON: { "schema": reference("Problem"), "example": example } });
-        (name.to_owned(), json!({ "description": description, "content": content }))
+        let examples: Map<String, Value> = problems.collect();
+        let content = json!({ PROBLEM_JSON: { "schema": reference("Problem"), "examples": examples } });
+        let mut response = json!({ "description": refusal.description, "content": content });
+        for (name, description) in refusal.headers {
+            response["headers"][*name] =
+                json!({ "description": description, "required": true, "schema": { "type": "string" } });
+        }
+        (refusal.name.to_owned(), response)
     };
     REFUSALS.iter().map(describe).collect()
+}
+
+/// What one can go on with after an answer: operation, status, `name:operation that follows`, its parameters.
+type Link = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const LINKS: &[Link] = &[
+    ("createCase", "201", "addCaseSubject:createCaseSubject", &[("parent", "/id")]),
+    ("createCase", "201", "addCaseMessage:createCaseMessage", &[("parent", "/id")]),
+    ("createCase", "201", "addCaseInvestigation:createCaseInvestigation", &[("parent", "/id")]),
+    ("createCase", "201", "activity:listCaseActivity", &[("parent", "/id")]),
+    ("createCase", "201", "subjects:listCaseSubject", &[("parent", "/id")]),
+    ("createInvestigation", "201", "addNote:createInvestigationNote", &[("parent", "/id")]),
+    ("createCaseInvestigation", "201", "addNote:createInvestigationNote", &[("parent", "/id")]),
+    ("createCaseInvestigation", "201", "notes:listInvestigationNote", &[("parent", "/id")]),
+    ("reset", "200", "archive:getArchive", &[("id", "/archiveId")]),
+    ("listArchives", "200", "newest:getArchive", &[("id", "/items/0/archiveId")]),
+    ("listSessions", "200", "resetNewest:resetSession", &[("id", "/items/0/sessionId")]),
+];
+
+/// Writes the links into the answers, those between the operations on one kind of record included.
+fn link_operations(paths: &mut Map<String, Value>) {
+    let mut operations: Vec<&mut Value> =
+        paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()).collect();
+    let ids: Vec<String> = operations
+        .iter()
+        .map(|operation| operation["operationId"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    for (operation, id) in operations.iter_mut().zip(&ids) {
+        for (_, status, link, parameters) in LINKS.iter().filter(|(from, ..)| from == id) {
+            let (name, target) = link.split_once(':').unwrap_or((link, link));
+            add_link(operation, status, name, target, parameters);
+        }
+        let (status, place) = if id.starts_with("create") {
+            ("201", "/id")
+        } else if id.starts_with("list") {
+            ("200", "/items/0/id")
+        } else {
+            continue;
+        };
+        let schema = &operation["responses"][status]["content"]["application/json"]["schema"]["$ref"];
+        let schema = schema.as_str().and_then(|schema| schema.rsplit('/').next()).unwrap_or_default();
+        let record = schema.strip_suffix("Page").unwrap_or(schema).to_owned();
+        for verb in ["get", "update", "delete"] {
+            let target = format!("{verb}{record}");
+            if ids.contains(&target) {
+                add_link(operation, status, verb, &target, &[("id", place)]);
+            }
+        }
+    }
+    if let Some(reset) = paths.get_mut(&format!("{BASE_PATH}/demo/reset")) {
+        reset["post"]["responses"]["200"]["links"]["undo"] = json!({
+            "operationId": "undo",
+            "requestBody": { "archiveId": "$response.body#/archiveId" },
+        });
+    }
+}
+
+fn add_link(operation: &mut Value, status: &str, name: &str, target: &str, parameters: &[(&str, &str)]) {
+    let parameters: Map<String, Value> = parameters
+        .iter()
+        .map(|(parameter, place)| ((*parameter).to_owned(), format!("$response.body#{place}").into()))
+        .collect();
+    operation["responses"][status]["links"][name] =
+        json!({ "operationId": target, "parameters": parameters });
 }
 
 fn schemas() -> Map<String, Value> {
@@ -551,7 +764,8 @@ fn record_schemas<C: Content>(schemas: &mut Map<String, Value>, name: &str, pare
             .map(|field| field.name)
             .collect();
         let mut schema = object(properties, &required);
-        let examples = given.iter().filter(|field| field.create == OnCreate::Required);
+        let examples =
+            given.iter().filter(|field| field.create == OnCreate::Required && field.name != optional);
         let example: Map<String, Value> =
             examples.map(|field| (field.name.to_owned(), example(field))).collect();
         schema["examples"] = json!([example]);
@@ -564,8 +778,14 @@ fn record_schemas<C: Content>(schemas: &mut Map<String, Value>, name: &str, pare
         schemas.insert(format!("New{parent}{name}"), new(&field));
     }
     let edited = C::FIELDS.iter().filter(|field| field.edit == OnEdit::Free);
-    let properties = edited.map(|field| (field.name.to_owned(), given_schema(field))).collect();
-    schemas.insert(format!("{name}Patch"), object(properties, &[]));
+    let properties = edited.clone().map(|field| (field.name.to_owned(), given_schema(field))).collect();
+    let mut patch = object(properties, &[]);
+    // Edited most often: what can be in one state or another.
+    let state = |field: &&Field| matches!(field.kind, FieldKind::OneOf(_) | FieldKind::Flag);
+    if let Some(field) = edited.clone().find(state).or_else(|| edited.clone().next()) {
+        patch["examples"] = json!([{ field.name: example(field) }]);
+    }
+    schemas.insert(format!("{name}Patch"), patch);
 }
 
 /// An object with these members and no others.
@@ -637,7 +857,8 @@ fn given_schema(field: &Field) -> Value {
 fn example(field: &Field) -> Value {
     match field.kind {
         FieldKind::OneOf(words) => words.first().copied().unwrap_or_default().into(),
-        FieldKind::Id(_) => "01a205d5-247f-73f4-b316-e03f65b59780".into(),
+        FieldKind::Id(_) => examples::ID.into(),
+        FieldKind::Flag => true.into(),
         _ => format!("The {} in a few words.", field.name).into(),
     }
 }

@@ -2,9 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::DateTime;
-use demo_reset_domain::{Archive, ArchiveId};
+use demo_reset_domain::{Archive, ArchiveId, UserKey};
 use demo_reset_persistence::types::DbTime;
-use demo_reset_persistence::{ArchivedChange, Change, ChangePosition, Error as EngineError, RecordPosition};
+use demo_reset_persistence::{
+    ArchivedChange, Change, ChangeFilter, ChangePosition, Error as EngineError, RecordPosition,
+};
 use serde_json::{Value, json};
 
 use super::names::{EntityNames, Named};
@@ -31,7 +33,20 @@ async fn changes<U: SessionUser>(
     user: U,
     state: State,
 ) -> Result<HttpResponse, ApiError> {
-    let page = PageRequest::<ChangeCursor>::of(&request)?;
+    let (mut entity_type, mut entity_id) = (None, None);
+    let page = PageRequest::<ChangeCursor>::with(&request, |name, value| match name {
+        "entityType" => {
+            let types = state.names.types();
+            let is_known = types.is_empty() || types.contains(&value);
+            entity_type = Some(value.to_owned());
+            Some(if is_known { Ok(()) } else { Err(format!("expected one of {}", types.join(", "))) })
+        }
+        "entityId" => {
+            entity_id = Some(value.to_owned());
+            Some(Ok(()))
+        }
+        _ => None,
+    })?;
     let after = page.after.map(|(micros, table, key)| {
         let changed_at = DateTime::from_timestamp_micros(micros);
         changed_at.map(|changed_at| ChangePosition { changed_at, table, key })
@@ -44,10 +59,11 @@ async fn changes<U: SessionUser>(
         None => None,
     };
     let key = user.session_key()?;
+    let filter = change_filter(&state.names, &key, entity_type, entity_id)?;
     let trails = state.names.trails();
     let listed = state.engine.blocking(move |engine| {
         let session = session_of(engine, &key)?;
-        engine.database().changes(session.id, &trails, after.as_ref(), page.limit + 1)
+        engine.database().changes_of(session.id, &trails, &filter, after.as_ref(), page.limit + 1)
     });
     let (items, next) = cut(listed.await?, page.limit, |last| {
         let position = &last.position;
@@ -55,6 +71,28 @@ async fn changes<U: SessionUser>(
     })?;
     let items: Vec<Value> = items.into_iter().map(|change| describe_change(&state.names, change)).collect();
     Ok(fresh(json!({ "items": items, "nextCursor": next })))
+}
+
+fn change_filter(
+    names: &EntityNames,
+    user: &UserKey,
+    entity_type: Option<String>,
+    entity_id: Option<String>,
+) -> Result<ChangeFilter, ApiError> {
+    match (entity_type, entity_id) {
+        (None, None) => Ok(ChangeFilter::default()),
+        (None, Some(_)) => {
+            Err(Invalid::one("entityType", "is required with entityId: ids are of one kind of record").into())
+        }
+        (Some(entity_type), None) => {
+            Ok(ChangeFilter { table: Some(names.table(&entity_type).to_owned()), key: None })
+        }
+        (Some(entity_type), Some(entity_id)) => {
+            let record = names.record_key(user, &entity_type, &entity_id);
+            let record = record.ok_or_else(|| Invalid::one("entityId", "expected an id"))?;
+            Ok(ChangeFilter { table: Some(record.table), key: Some(record.key) })
+        }
+    }
 }
 
 fn describe_change(names: &EntityNames, mut change: Change) -> Value {

@@ -122,6 +122,12 @@ impl EntityNames {
         Some(RecordKey { table: name.table.to_owned(), key: vec![user.organization().to_owned(), id] })
     }
 
+    /// The table of what is called so in answers; itself where it is no name of ours.
+    pub(super) fn table<'a>(&self, entity_type: &'a str) -> &'a str {
+        let name = self.named.iter().find(|name| name.singular == entity_type && !name.is_trail);
+        name.map_or(entity_type, |name| name.table)
+    }
+
     /// The words that [`EntityNames::record_key`] takes for a type; none where any table will do.
     pub(super) fn types(&self) -> Vec<&'static str> {
         self.named.iter().filter(|name| !name.is_trail).map(|name| name.singular).collect()

@@ -24,6 +24,15 @@ pub(super) struct PageRequest<P> {
 impl<P: DeserializeOwned> PageRequest<P> {
     /// Reads `limit` and `cursor`, and refuses every other parameter.
     pub(super) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        Self::with(request, |_, _| None)
+    }
+
+    /// Reads `limit` and `cursor`, and gives every other parameter to `accept`, which says what is wrong with its
+    /// value; none where it knows no such parameter.
+    pub(super) fn with(
+        request: &HttpRequest,
+        mut accept: impl FnMut(&str, &str) -> Option<Result<(), String>>,
+    ) -> Result<Self, ApiError> {
         let mut page = Self { limit: DEFAULT_LIMIT, after: None };
         let mut errors = Vec::new();
         let parameters = parameters(request)?;
@@ -45,7 +54,10 @@ impl<P: DeserializeOwned> PageRequest<P> {
                     }
                     None => Some("expected the nextCursor of a page of this list".to_owned()),
                 },
-                _ => Some("is not a parameter of this list".to_owned()),
+                _ => match accept(name, value) {
+                    Some(accepted) => accepted.err(),
+                    None => Some("is not a parameter of this list".to_owned()),
+                },
             };
             errors.extend(message.map(|message| (name.clone(), message)));
         }

@@ -23,6 +23,8 @@ use diesel::{Connection, PgConnection};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::{document, statements};
+
 pub const PASSWORD: &str = "correct horse battery";
 pub const ANN: &str = "ann@acme.example";
 pub const BEN: &str = "ben@acme.example";
@@ -199,10 +201,18 @@ impl Home {
         }
     }
 
+    /// What stands in the address of every connection to it.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.path().file_name().unwrap().to_str().unwrap().to_owned(),
+            Self::Postgres { name } => format!("/{name}?"),
+        }
+    }
+
     /// Opens the database, as a server does when it starts.
-    pub fn open(&self, now: DateTime<Utc>) -> Database {
+    fn open_with(&self, options: OpenOptions, now: DateTime<Utc>) -> Database {
         let attach = AttachOptions { tables: None, tracking_columns: true };
-        Database::open(&self.url(), OpenOptions { attach, ..Default::default() }, now).unwrap()
+        Database::open(&self.url(), OpenOptions { attach, ..options }, now).unwrap()
     }
 }
 
@@ -285,6 +295,11 @@ fn postgres_template() -> &'static str {
 
 /// A loaded database of its own.
 pub fn database(backend: Backend, now: DateTime<Utc>) -> (Database, Home) {
+    database_opened(backend, OpenOptions::default(), now)
+}
+
+fn database_opened(backend: Backend, options: OpenOptions, now: DateTime<Utc>) -> (Database, Home) {
+    statements::record();
     let home = match backend {
         Backend::Sqlite => {
             let folder = tempfile::tempdir().unwrap();
@@ -297,7 +312,7 @@ pub fn database(backend: Backend, now: DateTime<Utc>) -> (Database, Home) {
             Home::Postgres { name }
         }
     };
-    let database = home.open(now);
+    let database = home.open_with(options, now);
     database.secret_replace("demo_password_hash", password_hash()).unwrap();
     (database, home)
 }
@@ -308,8 +323,12 @@ impl Server {
     }
 
     pub async fn with(backend: Backend, config: ServerConfig) -> Self {
+        Self::opened(backend, OpenOptions::default(), config).await
+    }
+
+    pub async fn opened(backend: Backend, options: OpenOptions, config: ServerConfig) -> Self {
         let now: DateTime<Utc> = "2026-02-02T09:00:00.123456Z".parse().unwrap();
-        let (database, home) = database(backend, now);
+        let (database, home) = database_opened(backend, options, now);
         let clock = Arc::new(TestClock(AtomicI64::new(now.timestamp_micros())));
         let engine = Engine::with(database.clone(), clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
@@ -320,7 +339,12 @@ impl Server {
 
     /// Another server over the same database, with connections of its own.
     pub async fn again(&self, config: ServerConfig) -> Self {
-        let database = self.home.open(self.clock.now());
+        self.again_with(OpenOptions::default(), config).await
+    }
+
+    /// [`Server::again`], opened in this way.
+    pub async fn again_with(&self, options: OpenOptions, config: ServerConfig) -> Self {
+        let database = self.home.open_with(options, self.clock.now());
         let engine = Engine::with(database.clone(), self.clock.clone(), Arc::new(System));
         let state = AppState::new(engine, &config).unwrap();
         let service = init_service(app(state.clone(), &config.cors_origins)).await;
@@ -332,6 +356,11 @@ impl Server {
         let service = init_service(app(state.clone(), &[])).await;
         self.call = calls(service, TestRequest::to_request);
         self.state = state;
+    }
+
+    /// The time on its clock.
+    pub fn clock_now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
@@ -367,15 +396,21 @@ where
         Box::pin(async move {
             let response = answer.await.unwrap();
             let (status, headers) = (response.status(), response.headers().clone());
+            let route = response.request().match_pattern();
+            let method = response.request().method().clone();
             let bytes = to_bytes(response.into_body()).await.unwrap_or_default();
             let text = String::from_utf8(bytes.to_vec()).unwrap();
-            Answer { status: StatusCode::as_u16(&status), headers, text }
+            let answer = Answer { status: StatusCode::as_u16(&status), headers, text };
+            if let Some(route) = route {
+                document::check(&route, &method, &answer);
+            }
+            answer
         })
     })
 }
 
 impl Client {
-    fn request(&self, method: Method, path: &str) -> TestRequest {
+    pub fn request(&self, method: Method, path: &str) -> TestRequest {
         TestRequest::with_uri(&format!("/api/v1{path}"))
             .method(method)
             .insert_header(("authorization", format!("Bearer {}", self.token)))

@@ -9,6 +9,7 @@ use crate::fixture::{
 on_each_database! {
     changes_tell_every_field_that_differs_from_the_base,
     changes_are_listed_newest_first_and_page_by_page,
+    changes_of_one_kind_or_one_record_can_be_asked_for,
     values_read_as_they_do_in_the_record_itself,
     an_archive_shows_complete_records,
     an_archive_is_read_page_by_page,
@@ -95,6 +96,37 @@ async fn changes_are_listed_newest_first_and_page_by_page(backend: Backend) {
     seen.sort();
     made.sort();
     assert_eq!(seen, made);
+}
+
+async fn changes_of_one_kind_or_one_record_can_be_asked_for(backend: Backend) {
+    let server = Server::on(backend).await;
+    let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
+    ann.patch(&format!("/cases/{CASE}"), json!({ "status": "OPEN" })).await.expect(200);
+    let created = ann.create("/cases", json!({ "details": "x" })).await;
+    ann.delete(&format!("/messages/{MESSAGE}")).await.expect(204);
+    let asked = async |client: &Client, query: &str| {
+        let page = client.get(&format!("/demo/changes?{query}")).await.expect(200);
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["entityId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut cases = asked(&ann, "entityType=case").await;
+    cases.sort();
+    let mut expected = [CASE.to_owned(), created];
+    expected.sort();
+    assert_eq!(cases, expected);
+    assert_eq!(asked(&ann, "entityType=message").await, [MESSAGE]);
+    let upper = CASE.to_uppercase();
+    assert_eq!(asked(&ann, &format!("entityType=case&entityId={upper}")).await, [CASE]);
+    let nothing = format!("entityType=case&entityId={MESSAGE}");
+    assert!(asked(&ann, &nothing).await.is_empty());
+    assert!(asked(&ben, &format!("entityType=case&entityId={CASE}")).await.is_empty());
+    for (query, field) in [
+        ("entityType=user".to_owned(), "entityType"),
+        (format!("entityId={CASE}"), "entityType"),
+        ("entityType=case&entityId=1".to_owned(), "entityId"),
+    ] {
+        assert_eq!(ann.get(&format!("/demo/changes?{query}")).await.invalid_fields(), [field], "{query}");
+    }
 }
 
 async fn values_read_as_they_do_in_the_record_itself(backend: Backend) {

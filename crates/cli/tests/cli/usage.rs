@@ -1,6 +1,6 @@
 //! The command line itself.
 
-use crate::harness::Demo;
+use crate::harness::{Answer, Demo};
 
 const COMMANDS: &[&str] = &[
     "serve", "migrate", "seed", "reset", "undo", "verify", "cleanup", "stats", "sessions", "sql", "attach",
@@ -57,4 +57,17 @@ fn a_server_that_cannot_be_reached_is_told_without_the_password() {
     let answer = demo.run(&["stats", "--database-url", "postgres://ann:secret@127.0.0.1:1/name"]);
     answer.fails(9, &["not available"]);
     assert!(!answer.stderr.contains("secret"));
+}
+
+#[test]
+fn a_url_that_is_not_understood_is_refused_without_repeating_it() {
+    let demo = Demo::new();
+    for url in ["mysql://ann:secret@host/name", "postgres:ann:secret@host/name", "secret"] {
+        let answer = demo.run(&["stats", "--database-url", url]);
+        answer.fails(2, &["--database-url", "expected sqlite://PATH"]);
+        assert!(!answer.stderr.contains("secret"), "{answer:?}");
+        let answer = Answer::of(demo.command(&["stats"]).env("DATABASE_URL", url));
+        assert_eq!(answer.code, 2, "{answer:?}");
+        assert!(!answer.stderr.contains("secret"), "{answer:?}");
+    }
 }

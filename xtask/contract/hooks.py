@@ -1,0 +1,141 @@
+"""Makes what Schemathesis generates name records that exist, so that most requests get past validation.
+
+Only values that are well-formed already are replaced: what was generated to be refused still is.
+"""
+
+import os
+import random
+import uuid
+
+import requests
+import schemathesis
+
+BASE = os.environ["CONTRACT_URL"] + "/api/v1"
+# Reads that fill one pool of ids each.
+LISTS = {
+    "cases": "cases",
+    "rius": "rius",
+    "investigations": "investigations",
+    "categories": "categories",
+    "locations": "locations",
+    "employees": "employees",
+    "users": "users",
+}
+# Fields that name a record, and the pool they are answered from.
+FIELDS = {
+    "caseId": "cases",
+    "riuId": "rius",
+    "investigationId": "investigations",
+    "categoryId": "categories",
+    "locationId": "locations",
+    "employeeId": "employees",
+    "primaryInvestigatorId": "users",
+    "archiveId": "archives",
+}
+CHILDREN = {
+    "subjects": ("cases", "subjects"),
+    "messages": ("cases", "messages"),
+    "associations": ("cases", "rius"),
+    "notes": ("investigations", "notes"),
+}
+
+chance = random.Random(20260202)
+pools = {}
+token = None
+writes = 0
+
+
+def call(method, path, **arguments):
+    global token
+    if token is None:
+        account = {"email": os.environ["CONTRACT_EMAIL"], "password": os.environ["CONTRACT_PASSWORD"]}
+        answer = requests.post(BASE + "/auth/login", json=account, timeout=30)
+        answer.raise_for_status()
+        token = answer.json()["accessToken"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.request(method, BASE + path, headers=headers, timeout=30, **arguments)
+    return answer.json() if answer.ok and answer.content else {}
+
+
+def ids(path, name="id"):
+    return [item[name] for item in call("GET", path).get("items", [])]
+
+
+def pool(name):
+    """Ids of base records of one kind: a reset brings them back whatever was done to them."""
+    if name in pools:
+        return pools[name]
+    if name in LISTS:
+        pools[name] = ids(f"/{LISTS[name]}?limit=200")
+    elif name in CHILDREN:
+        of, children = CHILDREN[name]
+        found = []
+        for parent in pool(of)[:120]:
+            found += ids(f"/{of}/{parent}/{children}")
+        pools[name] = found
+    elif name == "archives":
+        return ids("/demo/archives", "archiveId")
+    elif name == "sessions":
+        return ids("/demo/admin/sessions", "sessionId")
+    else:
+        pools[name] = []
+    return pools[name]
+
+
+def is_id(value):
+    try:
+        return isinstance(value, str) and len(value) == 36 and bool(uuid.UUID(value))
+    except ValueError:
+        return False
+
+
+def some(name, value):
+    # A few ids stay as they are: those of nothing.
+    known = pool(name) if chance.random() < 0.9 else []
+    return chance.choice(known) if known else value
+
+
+def of_path(path):
+    parts = path.removeprefix("/api/v1/").split("/")
+    if parts[0] == "demo":
+        return "archives" if parts[1] == "archives" else "sessions"
+    return parts[0]
+
+
+def make_ids_known(value):
+    if isinstance(value, list):
+        for item in value:
+            make_ids_known(item)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in FIELDS and is_id(inner):
+                value[name] = some(FIELDS[name], inner)
+            else:
+                make_ids_known(inner)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    for name, value in (case.path_parameters or {}).items():
+        if is_id(value):
+            case.path_parameters[name] = some(of_path(case.operation.path), value)
+    if isinstance(case.query, dict) and isinstance(case.query.get("cursor"), str) and chance.random() < 0.9:
+        # A cursor that the server did not write is refused, and nothing else of the request is looked at.
+        del case.query["cursor"]
+    if isinstance(case.query, dict):
+        make_ids_known(case.query)
+    if isinstance(case.body, dict):
+        if "{parent}" in case.operation.path:
+            # The parent stands in the path already.
+            case.body.pop("caseId" if "/cases/" in case.operation.path else "investigationId", None)
+        make_ids_known(case.body)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    global writes
+    if case.operation.method.upper() != "GET" and response.status_code < 300:
+        writes += 1
+        if writes % 25 == 0:
+            # Brings back the base records that were deleted.
+            call("POST", "/demo/reset", json={"confirmationToken": "CONFIRM_RESET"})
