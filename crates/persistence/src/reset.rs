@@ -8,19 +8,59 @@ use diesel::sql_types::{Nullable, Text};
 
 use crate::archive::counts_from_json;
 use crate::binding::{LAYERS_PER_SESSION, guard};
-use crate::connection::{Link, Sql};
+use crate::connection::{Fixed, Link, fixed_text};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::types::{DbJson, DbTime, sql};
-use crate::verify::seal;
+use crate::verify::{seal_on_postgres, seal_on_sqlite};
 
 /// What a reset did, and what it saw on the way.
 pub(crate) struct Reset {
     /// None where there was nothing to reset.
     pub(crate) archive: Option<Archive>,
-    /// The [`seal`] of the base.
+    /// The [seal](crate::verify::seal_holds) of the base.
     pub(crate) seal: Option<String>,
 }
+
+macro_rules! archive_live_layer {
+    ($object:literal, $array:literal) => {
+        concat!(
+            "insert into demo_archives \
+             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
+             select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, (select ",
+            $object,
+            "(c.table_name, ",
+            $array,
+            "(c.created, c.edited, c.deleted)) from demo_layer_counts c \
+             where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
+             from demo_user_sessions where id = ? and exists (select 1 from demo_layer_counts c \
+             where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
+        )
+    };
+}
+fixed_text!(ArchiveOnSqlite, archive_live_layer!("json_group_object", "json_array"));
+fixed_text!(ArchiveOnPostgres, archive_live_layer!("jsonb_object_agg", "jsonb_build_array"));
+fixed_text!(
+    /// The layer after the last one used: `number * 2^24 + n`, as [`layer_of`](crate::binding::layer_of) has it.
+    MoveOn,
+    "update demo_user_sessions set live_layer = number * 16777216 + layers_used + 1, \
+     live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
+     archives_made = archives_made + 1 where id = ?"
+);
+const _: () = assert!(LAYERS_PER_SESSION == 16_777_216, "the number in the text of MoveOn");
+
+macro_rules! newest_archive {
+    ($seal:expr) => {
+        concat!(
+            "select (select a.counts from demo_archives a \
+             where a.session_number = s.number and a.ordinal = s.archives_made) as counts, ",
+            $seal,
+            " as seal from demo_user_sessions s where s.id = ?"
+        )
+    };
+}
+fixed_text!(NewestOnSqlite, newest_archive!(seal_on_sqlite!()));
+fixed_text!(NewestOnPostgres, newest_archive!(seal_on_postgres!()));
 
 #[derive(QueryableByName)]
 struct NewestArchive {
@@ -41,50 +81,25 @@ pub(crate) fn reset(
     retention: Retention,
     now: DateTime<Utc>,
 ) -> Result<Reset> {
-    // On SQLite one program writes at a time: the first statement that writes is guard enough.
-    let (object, array) = match link.dialect() {
-        Dialect::Sqlite => ("json_group_object", "json_array"),
-        Dialect::Postgres => {
-            guard(link, session)?;
-            ("jsonb_object_agg", "jsonb_build_array")
-        }
-    };
     // As it will be read back: the databases store microseconds.
     let archived_at = DbTime::new(now).get();
     let expires_at = DbTime::new(retention.expires_at(now)).get();
-    let archived = link.execute(Sql::new(
-        &format!(
-            "insert into demo_archives \
-             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
-             select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, \
-               (select {object}(c.table_name, {array}(c.created, c.edited, c.deleted)) \
-                from demo_layer_counts c \
-                where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
-             from demo_user_sessions \
-             where id = ? and exists (select 1 from demo_layer_counts c \
-               where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
-        ),
-        [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()],
-    ))?;
+    let values = [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()];
+    let archived = match link.dialect() {
+        // One program writes at a time: the first statement that writes is guard enough.
+        Dialect::Sqlite => link.execute(Fixed::<ArchiveOnSqlite, 4>::new(values))?,
+        Dialect::Postgres => {
+            guard(link, session)?;
+            link.execute(Fixed::<ArchiveOnPostgres, 4>::new(values))?
+        }
+    };
     if archived > 0 {
-        link.execute(Sql::new(
-            &format!(
-                "update demo_user_sessions set live_layer = number * {LAYERS_PER_SESSION} + layers_used + 1, \
-                 live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
-                 archives_made = archives_made + 1 where id = ?"
-            ),
-            [session.0.into()],
-        ))?;
+        link.execute(Fixed::<MoveOn, 1>::new([session.0.into()]))?;
     }
-    let newest: Option<NewestArchive> = link.first(Sql::new(
-        &format!(
-            "select (select a.counts from demo_archives a \
-             where a.session_number = s.number and a.ordinal = s.archives_made) as counts, {} as seal \
-             from demo_user_sessions s where s.id = ?",
-            seal(link.dialect())
-        ),
-        [session.0.into()],
-    ))?;
+    let newest: Option<NewestArchive> = match link.dialect() {
+        Dialect::Sqlite => link.first(Fixed::<NewestOnSqlite, 1>::new([session.0.into()]))?,
+        Dialect::Postgres => link.first(Fixed::<NewestOnPostgres, 1>::new([session.0.into()]))?,
+    };
     let NewestArchive { counts, seal } = newest.ok_or(Error::UnknownSession)?;
     let archive = match counts {
         Some(counts) if archived > 0 => {

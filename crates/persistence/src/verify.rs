@@ -34,16 +34,23 @@ pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
     row.map(|row| row.epoch).ok_or_else(never_attached)
 }
 
-/// The seal as it is stored, as an expression for a query: null while the base is open for changes. On SQLite it is the
-/// stamp that the base file had.
-pub(crate) fn seal(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "(select stamp from demo_base where sealed_at is not null)",
-        Dialect::Postgres => "(select sealed_at::text from demo.demo_base)",
-    }
+/// The seal as SQLite stores it: the stamp that the base file had; null while the base is open for changes.
+macro_rules! seal_on_sqlite {
+    () => {
+        "(select stamp from demo_base where sealed_at is not null)"
+    };
 }
+pub(crate) use seal_on_sqlite;
 
-/// Whether no program has written the base since it got this [`seal`]. Constant time: on SQLite it compares the header
+/// The seal as PostgreSQL stores it: when the base got it; null while the base is open for changes.
+macro_rules! seal_on_postgres {
+    () => {
+        "(select sealed_at::text from demo_base)"
+    };
+}
+pub(crate) use seal_on_postgres;
+
+/// Whether no program has written the base since it got this seal. Constant time: on SQLite it compares the header
 /// of the file with what it was when the manifest was taken; on PostgreSQL a base that was opened has none.
 pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
     match (seal, url) {
@@ -55,8 +62,11 @@ pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCa
 
 /// Whether the base is sealed and no program has written it since.
 pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
-    let query = format!("select {} as seal", seal(link.dialect()));
-    let row: Option<StoredSeal> = link.first(Sql::new(&query, []))?;
+    let query = match link.dialect() {
+        Dialect::Sqlite => concat!("select ", seal_on_sqlite!(), " as seal"),
+        Dialect::Postgres => concat!("select ", seal_on_postgres!(), " as seal"),
+    };
+    let row: Option<StoredSeal> = link.first(Sql::new(query, []))?;
     seal_holds(row.and_then(|row| row.seal).as_deref(), url, stamps)
 }
 
