@@ -143,7 +143,7 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
         return judge_refusal(refusal);
     }
     if let Some(ServeError::AddressInUse { .. } | ServeError::Bind { .. }) = error.downcast_ref() {
-        return (Exit::AddressInUse, Some("choose another address with --bind"));
+        return (Exit::AddressInUse, Some("or choose another address with --bind"));
     }
     engine_error(error).map_or((Exit::Failed, None), judge_engine)
 }

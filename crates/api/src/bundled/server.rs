@@ -67,7 +67,7 @@ impl Default for ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Something else listens there.
-    #[error("{address} is taken: stop what listens there, or choose another address")]
+    #[error("{address} is taken: stop what listens there")]
     AddressInUse {
         /// Where.
         address: String,
