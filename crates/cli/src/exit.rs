@@ -142,8 +142,14 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     if let Some(refusal) = error.downcast_ref() {
         return judge_refusal(refusal);
     }
-    if let Some(ServeError::AddressInUse { .. } | ServeError::Bind { .. }) = error.downcast_ref() {
-        return (Exit::AddressInUse, Some("or choose another address with --bind"));
+    match error.downcast_ref() {
+        Some(ServeError::AddressInUse { .. }) => {
+            return (Exit::AddressInUse, Some("stop that program, or choose another address with --bind"));
+        }
+        Some(ServeError::Bind { .. }) => {
+            return (Exit::AddressInUse, Some("choose another address with --bind"));
+        }
+        _ => {}
     }
     engine_error(error).map_or((Exit::Failed, None), judge_engine)
 }
