@@ -14,6 +14,7 @@
 mod concurrency;
 mod constraints;
 mod coverage;
+mod differential;
 mod fixture;
 mod histories;
 mod hosts;
