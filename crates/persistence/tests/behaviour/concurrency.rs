@@ -470,6 +470,49 @@ fn overlap(fixture: &Fixture, isolation: &'static str, first: &str, second: &str
 }
 
 #[test]
+fn the_engine_loses_no_update_and_leaves_no_orphan_whatever_isolation_is_the_default() {
+    let Some(fixture) = postgres() else { return };
+    for isolation in ISOLATIONS {
+        let default = format!("set default_transaction_isolation = ''{isolation}''");
+        let set =
+            format!("do $$ begin execute format('alter database %I {default}', current_database()); end $$");
+        fixture.outsider().batch_execute(&set).unwrap();
+        // Its connections are new ones.
+        let database = Database::open(&fixture.url, options(), now()).unwrap();
+        let session = fixture.session(isolation);
+        session.write("update books set price = 0 where isbn = '2'").unwrap();
+        // Where the second cannot see what the first has done it is refused, and may try again.
+        let write = |sql: &str| loop {
+            match database.write(session.id, now(), |conn| conn.batch_execute(sql).map_err(Error::from)) {
+                Err(Error::Unavailable(_)) => continue,
+                done => return done,
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        write("update books set price = price + 1 where isbn = '2'").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(session.value("select price from books where isbn = '2'"), "40", "{isolation}");
+        let (deleted, inserted) = race(
+            || write("delete from authors where id = 3; delete from notes where id = 1"),
+            || write("insert into books (isbn, title, author_id) values ('9', 'Nine', 3)"),
+        );
+        deleted.unwrap();
+        assert!(matches!(inserted, Ok(()) | Err(Error::Constraint { .. })), "{inserted:?}");
+        let updated = write("update notes set body = 'kept' where id = 1");
+        updated.unwrap();
+        let left = "select (select count(*) from books where author_id not in (select id from authors)) \
+            + (select count(*) from notes)";
+        assert_eq!(session.value(left), "0");
+    }
+}
+
+#[test]
 fn plain_sql_of_two_connections_loses_no_update() {
     let Some(fixture) = postgres() else { return };
     let session = fixture.session("ann");

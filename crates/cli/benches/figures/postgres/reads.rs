@@ -123,7 +123,6 @@ fn measure_one(
     conn: &RefCell<&mut AnyConnection>,
     report: &mut Report,
 ) -> Result<()> {
-    conn.borrow_mut().batch_execute("deallocate all")?;
     for (statement, schema) in [("of_view", "demo"), ("of_table", "public")] {
         let sql = read.sql.replace("{columns}", COLUMNS).replace("{}", schema);
         conn.borrow_mut().batch_execute(&format!("prepare {statement} as {sql}"))?;
@@ -133,6 +132,7 @@ fn measure_one(
         Ok(time(|| conn.borrow_mut().batch_execute(&execute))?)
     };
     let [view, table] = in_turns(3, read.rounds, [&mut || run("of_view"), &mut || run("of_table")])?;
+    conn.borrow_mut().batch_execute("deallocate of_view; deallocate of_table")?;
     let name = format!("PostgreSQL, {changes} changes: {} through the view", read.name);
     report.ratio(&name, read.goal, &view, ("the bare table", &table));
     Ok(())
