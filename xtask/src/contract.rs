@@ -65,7 +65,9 @@ fn install() -> Result<(), Failure> {
     if !typescript().exists() {
         let package = home.join("package.json");
         fs::copy(sources.join("package.json"), &package).map_err(failed(&package))?;
-        run::run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&home))?;
+        run::run(
+            Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&home),
+        )?;
     }
     Ok(())
 }
@@ -74,7 +76,7 @@ fn install() -> Result<(), Failure> {
 pub(crate) fn contract() -> Result<(), Failure> {
     install()?;
     run::run(&mut run::cargo(["build", "--quiet", "--package", "demo-reset-cli"]))?;
-    let server = Server::start()?;
+    let mut server = Server::start()?;
     types(&server)?;
     let started = Instant::now();
     let mut asking = Vec::new();
@@ -91,7 +93,13 @@ pub(crate) fn contract() -> Result<(), Failure> {
             wrong.push(format!("Schemathesis found something, see {}", log.display()));
         }
     }
-    wrong.extend(judge(&server.get("/metrics")?, started.elapsed()));
+    if let Ok(Some(status)) = server.process.try_wait() {
+        wrong.push(format!("the server ended ({status}), see {}", home().join("server.log").display()));
+    }
+    match server.get("/metrics") {
+        Ok(metrics) => wrong.extend(judge(&metrics, started.elapsed())),
+        Err(failure) => wrong.push(failure.to_string()),
+    }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Other(wrong.join("\n  "))) }
 }
 
@@ -104,7 +112,8 @@ fn types(server: &Server) -> Result<(), Failure> {
     let mut generate = Command::new(typescript());
     generate.arg(&document).arg("--output").arg(&types).current_dir(&home).stdin(Stdio::null());
     let output = generate.output().map_err(failed(&typescript()))?;
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let lower = said.to_lowercase();
     if !output.status.success() || ["warn", "⚠", "error"].iter().any(|word| lower.contains(word)) {
         return Err(Failure::Other(format!("openapi-typescript is not content:\n{said}")));
@@ -161,7 +170,9 @@ fn requests(metrics: &str) -> BTreeMap<String, (u64, u64)> {
     let mut operations = BTreeMap::<String, (u64, u64)>::new();
     for line in metrics.lines().filter(|line| line.starts_with("http_requests_total{")) {
         let label = |name: &str| {
-            line.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
+            line.split_once(&format!("{name}=\""))
+                .and_then(|(_, rest)| rest.split('"').next())
+                .unwrap_or_default()
         };
         let (method, route, status) = (label("method"), label("route"), label("status"));
         // Addresses and methods that the document does not have belong to no operation.
@@ -192,7 +203,8 @@ impl Server {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.map_err(failed(&folder))?;
         let program = run::root().join("target/debug/demo-reset");
-        let log = fs::File::create(folder.join("log")).map_err(failed(&folder))?;
+        // Stays, for a failure to be explained.
+        let log = fs::File::create(home().join("server.log")).map_err(failed(&folder))?;
         let errors = log.try_clone().map_err(failed(&folder))?;
         let mut command = Command::new(&program);
         command

@@ -74,8 +74,10 @@ impl Dialect {
     /// Whether the key of the row `alias` is one of `keys`, each with its values as text. None can be where a key has
     /// another number of values.
     pub(crate) fn key_is_one_of(self, table: &TableSpec, alias: &str, keys: &[&[String]]) -> Option<String> {
-        let columns: Vec<String> =
-            table.key_columns().map(|column| format!("cast({alias}.{} as text)", quote(&column.name))).collect();
+        let columns: Vec<String> = table
+            .key_columns()
+            .map(|column| format!("cast({alias}.{} as text)", quote(&column.name)))
+            .collect();
         if keys.is_empty() || keys.iter().any(|key| key.len() != columns.len()) {
             return None;
         }

@@ -138,7 +138,11 @@ pub(crate) fn reset_records(
     };
     for table in tables {
         let of_table = request.records.iter().filter(|record| record.table == table.name);
-        layers.set_records_aside(link, table, &of_table.map(|record| record.key.as_slice()).collect::<Vec<_>>())?;
+        layers.set_records_aside(
+            link,
+            table,
+            &of_table.map(|record| record.key.as_slice()).collect::<Vec<_>>(),
+        )?;
     }
     while layers.set_dependents_aside(link)? > 0 {}
     let clashes = layers.live_clashes(link)?;

@@ -45,7 +45,13 @@ pub(crate) fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of `POST /api/v1/auth/login` (HS256), or of the identity provider that \
+                        the server is told to trust (RS256 or ES256): its `email` names a user here.",
+                },
             },
             "schemas": schemas,
             "responses": refusals(),
@@ -659,8 +665,10 @@ const LINKS: &[Link] = &[
 fn link_operations(paths: &mut Map<String, Value>) {
     let mut operations: Vec<&mut Value> =
         paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()).collect();
-    let ids: Vec<String> =
-        operations.iter().map(|operation| operation["operationId"].as_str().unwrap_or_default().to_owned()).collect();
+    let ids: Vec<String> = operations
+        .iter()
+        .map(|operation| operation["operationId"].as_str().unwrap_or_default().to_owned())
+        .collect();
     for (operation, id) in operations.iter_mut().zip(&ids) {
         for (_, status, link, parameters) in LINKS.iter().filter(|(from, ..)| from == id) {
             let (name, target) = link.split_once(':').unwrap_or((link, link));
@@ -762,9 +770,8 @@ fn record_schemas<C: Content>(schemas: &mut Map<String, Value>, name: &str, pare
             .map(|field| field.name)
             .collect();
         let mut schema = object(properties, &required);
-        let examples = given
-            .iter()
-            .filter(|field| field.create == OnCreate::Required && field.name != optional);
+        let examples =
+            given.iter().filter(|field| field.create == OnCreate::Required && field.name != optional);
         let example: Map<String, Value> =
             examples.map(|field| (field.name.to_owned(), example(field))).collect();
         schema["examples"] = json!([example]);

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::contract::Asked;
 use crate::document::Operation;
 use crate::fixture::{
-    ANN, Answer, BEN, Backend, CASE, CATEGORY, Client, FOREIGN_CASE, FOREIGN_CATEGORY, GIL, Home,
-    Server, UNKNOWN, no_limits, on_each_database,
+    ANN, Answer, BEN, Backend, CASE, CATEGORY, Client, FOREIGN_CASE, FOREIGN_CATEGORY, GIL, Home, Server,
+    UNKNOWN, no_limits, on_each_database,
 };
 use crate::statements;
 
@@ -111,7 +111,11 @@ async fn nobody_gets_in_without_a_token_that_holds(backend: Backend) {
         }
     }
     assert!(refused > 500, "{refused}");
-    assert_eq!(ann.get("/demo/session").await.expect(200)["totalChanges"], 1, "a refused request did something");
+    assert_eq!(
+        ann.get("/demo/session").await.expect(200)["totalChanges"],
+        1,
+        "a refused request did something"
+    );
 }
 
 async fn only_one_role_administers_and_every_role_does_the_rest(backend: Backend) {
@@ -226,7 +230,11 @@ async fn records_of_another_session_are_answered_like_unknown_ones(backend: Back
     // Nor do lists, changes and counts tell of them.
     for path in ["/cases", "/rius", "/investigations", "/demo/changes", "/demo/session", "/demo/archives"] {
         let answer = ann.get(path).await;
-        assert!(!answer.text.contains("\"created\"") && !answer.text.contains(&bens), "{path}: {}", answer.text);
+        assert!(
+            !answer.text.contains("\"created\"") && !answer.text.contains(&bens),
+            "{path}: {}",
+            answer.text
+        );
     }
 }
 
@@ -258,8 +266,9 @@ async fn references_to_foreign_records_are_refused_like_unknown_ones(backend: Ba
     assert_ne!(filter(CATEGORY).await, filter(UNKNOWN).await);
     let reset = async |id: &str| {
         let record = json!({ "entityType": "investigation", "entityId": id });
-        let mut answer =
-            ann.post("/demo/reset", json!({ "confirmationToken": "CONFIRM_RESET", "records": [record] })).await;
+        let mut answer = ann
+            .post("/demo/reset", json!({ "confirmationToken": "CONFIRM_RESET", "records": [record] }))
+            .await;
         let mut body = answer.json();
         body["durationMs"] = 0.into();
         answer.text = body.to_string();

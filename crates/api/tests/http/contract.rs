@@ -28,10 +28,13 @@ fn every_example_is_what_its_schema_describes() {
     let mut examples = 0;
     let mut check = |place: &str, content: &'static Value| {
         for (_, content) in content.as_object().into_iter().flatten() {
-            let named = content["examples"].as_object().into_iter().flatten().map(|(_, named)| &named["value"]);
+            let named =
+                content["examples"].as_object().into_iter().flatten().map(|(_, named)| &named["value"]);
             for example in content.get("example").into_iter().chain(named) {
-                let problems: Vec<String> =
-                    validator(&content["schema"]).iter_errors(example).map(|error| error.to_string()).collect();
+                let problems: Vec<String> = validator(&content["schema"])
+                    .iter_errors(example)
+                    .map(|error| error.to_string())
+                    .collect();
                 assert!(problems.is_empty(), "{place}: {problems:?}: {example}");
                 examples += 1;
             }
@@ -93,7 +96,8 @@ impl<'a> Asked<'a> {
         };
         let mut body = operation.body();
         if let Some(body) = &mut body {
-            for (field, value) in [("riuId", FREE_RIU), ("caseId", CASE), ("investigationId", INVESTIGATION)] {
+            for (field, value) in [("riuId", FREE_RIU), ("caseId", CASE), ("investigationId", INVESTIGATION)]
+            {
                 if body.get(field).is_some() {
                     body[field] = value.into();
                 }
@@ -109,6 +113,11 @@ impl<'a> Asked<'a> {
     pub fn with_id(mut self, id: &str) -> Self {
         self.path = self.operation.path.replace("{id}", id).replace("{parent}", id);
         self
+    }
+
+    /// With more at the end of the address.
+    pub fn add(&mut self, query: &str) {
+        self.path.push_str(query);
     }
 
     /// Without a token.
@@ -145,7 +154,8 @@ impl Worlds {
 }
 
 async fn every_documented_answer_occurs(backend: Backend) {
-    let config = || ServerConfig { sign_in_limits: no_limits(), demo_people: true, ..ServerConfig::default() };
+    let config =
+        || ServerConfig { sign_in_limits: no_limits(), demo_people: true, ..ServerConfig::default() };
     let server = Server::with(backend, config()).await;
     let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
     let one = NonZeroU32::MIN;
@@ -155,11 +165,8 @@ async fn every_documented_answer_occurs(backend: Backend) {
     limited.login(ANN, PASSWORD).await.expect(200);
     let full = OpenOptions { max_layer_changes: 0, ..OpenOptions::default() };
     let full = server.again_with(full, config()).await;
-    let starved = OpenOptions {
-        readers: 1,
-        connection_timeout: StdDuration::from_secs(1),
-        ..OpenOptions::default()
-    };
+    let starved =
+        OpenOptions { readers: 1, connection_timeout: StdDuration::from_secs(1), ..OpenOptions::default() };
     let starved = Server::opened(backend, starved, config()).await.sign_in(ANN).await;
     let taken = take_connections(&starved.server.database, backend);
 

@@ -40,7 +40,12 @@ impl Operation {
 
     /// The statuses that it is documented to answer with.
     pub fn statuses(&self) -> Vec<u16> {
-        self.described["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap()).collect()
+        self.described["responses"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|status| status.parse().unwrap())
+            .collect()
     }
 
     /// Whether it needs no token.
@@ -103,7 +108,8 @@ pub fn check(route: &str, method: &Method, answer: &Answer) {
         return;
     };
     let media_type = answer.header("content-type").split(';').next().unwrap();
-    let described = content.get(media_type).unwrap_or_else(|| panic!("{place}: {media_type} is not documented"));
+    let described =
+        content.get(media_type).unwrap_or_else(|| panic!("{place}: {media_type} is not documented"));
     if media_type.ends_with("json") {
         let problems: Vec<String> = validator(&described["schema"])
             .iter_errors(&answer.json())
