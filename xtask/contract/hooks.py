@@ -39,6 +39,9 @@ CHILDREN = {
     "notes": ("investigations", "notes"),
 }
 
+# Attempts to sign in are limited for each of them.
+PEOPLE = [f"demo-{name}@acme.example" for name in ("admin", "cco", "triage", "investigator", "manager", "employee")]
+
 chance = random.Random(20260202)
 pools = {}
 token = None
@@ -80,6 +83,12 @@ def pool(name):
     else:
         pools[name] = []
     return pools[name]
+
+
+def is_account(body):
+    return isinstance(body, dict) and set(body) == {"email", "password"} and all(
+        isinstance(value, str) and 0 < len(value) <= 320 for value in body.values()
+    )
 
 
 def is_id(value):
@@ -124,6 +133,13 @@ def before_call(context, case, kwargs):
         del case.query["cursor"]
     if isinstance(case.query, dict):
         make_ids_known(case.query)
+    if case.operation.path.endswith("/auth/login") and is_account(case.body) and chance.random() < 0.9:
+        # Nobody guesses a password.
+        case.body = {"email": chance.choice(PEOPLE), "password": os.environ["CONTRACT_PASSWORD"]}
+    if case.operation.path.endswith("/demo/undo") and chance.random() < 0.8:
+        # There is something to undo.
+        call("POST", "/cases", json={"details": "to be undone"})
+        call("POST", "/demo/reset", json={"confirmationToken": "CONFIRM_RESET"})
     if isinstance(case.body, dict):
         if "{parent}" in case.operation.path:
             # The parent stands in the path already.

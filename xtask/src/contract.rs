@@ -76,7 +76,7 @@ fn install() -> Result<(), Failure> {
 pub(crate) fn contract() -> Result<(), Failure> {
     install()?;
     run::run(&mut run::cargo(["build", "--quiet", "--package", "demo-reset-cli"]))?;
-    let server = Server::start()?;
+    let mut server = Server::start()?;
     types(&server)?;
     let started = Instant::now();
     let mut asking = Vec::new();
@@ -93,7 +93,13 @@ pub(crate) fn contract() -> Result<(), Failure> {
             wrong.push(format!("Schemathesis found something, see {}", log.display()));
         }
     }
-    wrong.extend(judge(&server.get("/metrics")?, started.elapsed()));
+    if let Ok(Some(status)) = server.process.try_wait() {
+        wrong.push(format!("the server ended ({status}), see {}", home().join("server.log").display()));
+    }
+    match server.get("/metrics") {
+        Ok(metrics) => wrong.extend(judge(&metrics, started.elapsed())),
+        Err(failure) => wrong.push(failure.to_string()),
+    }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Other(wrong.join("\n  "))) }
 }
 
@@ -197,7 +203,8 @@ impl Server {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.map_err(failed(&folder))?;
         let program = run::root().join("target/debug/demo-reset");
-        let log = fs::File::create(folder.join("log")).map_err(failed(&folder))?;
+        // Stays, for a failure to be explained.
+        let log = fs::File::create(home().join("server.log")).map_err(failed(&folder))?;
         let errors = log.try_clone().map_err(failed(&folder))?;
         let mut command = Command::new(&program);
         command

@@ -120,6 +120,8 @@ pub enum ApiError {
         /// `{"entityType", "entityId", "reason"}`.
         conflicts: Vec<Value>,
     },
+    /// The identity provider's keys cannot be read.
+    KeysUnavailable,
     /// Anything that no client can do something about.
     Internal(String),
 }
@@ -370,6 +372,9 @@ impl Problem {
             ApiError::Engine(error) => Self::of_engine(error),
             ApiError::UndoConflict { conflicts } => Self::undo_conflict(conflicts.clone()),
             ApiError::ResetConflict { conflicts } => Self::reset_conflict(conflicts.clone()),
+            ApiError::KeysUnavailable => Self::unavailable(
+                "The identity provider's keys cannot be read. Trying again shortly can help.",
+            ),
             ApiError::Internal(_) => Self::internal(),
         }
     }

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use demo_reset_api::{IdentityProvider, KeySource};
 use demo_reset_domain::{ArchiveId, OnConflict};
 use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, DatabaseUrl, Error as PersistenceError};
 
@@ -205,6 +206,31 @@ pub(crate) struct Serve {
     /// Changes that one session may hold.
     #[arg(long, env = "MAX_LAYER_CHANGES", value_name = "N", default_value_t = DEFAULT_MAX_LAYER_CHANGES)]
     pub(crate) max_layer_changes: u64,
+    #[command(flatten)]
+    pub(crate) provider: Provider,
+}
+
+/// An identity provider: all of it or nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Provider {
+    /// Accept tokens (RS256, ES256) that are signed with these keys: a file, or an https:// address. The token's
+    /// `email` names the user.
+    #[arg(long, env = "JWKS", value_name = "FILE|URL", requires_all = ["issuer", "audience"])]
+    jwks: Option<KeySource>,
+    /// The `iss` of those tokens.
+    #[arg(long = "jwt-issuer", env = "JWT_ISSUER", value_name = "TEXT", requires = "jwks")]
+    issuer: Option<String>,
+    /// The `aud` of those tokens.
+    #[arg(long = "jwt-audience", env = "JWT_AUDIENCE", value_name = "TEXT", requires = "jwks")]
+    audience: Option<String>,
+}
+
+impl Provider {
+    /// As the server takes it.
+    pub(crate) fn get(&self) -> Option<IdentityProvider> {
+        let (keys, issuer, audience) = (self.jwks.clone()?, self.issuer.clone()?, self.audience.clone()?);
+        Some(IdentityProvider { keys, issuer, audience })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,9 @@ use demo_reset_persistence::Database;
 use crate::{edge, output};
 
 const VARIABLE: &str = "DEMO_USER_PASSWORD";
+const SECRET_VARIABLE: &str = "JWT_SECRET";
+/// As long as the hash: a shorter secret is easier to guess than to forge.
+const LEAST_SECRET: usize = 32;
 
 /// The password that the environment gives, if any.
 ///
@@ -20,6 +23,23 @@ fn given() -> Result<Option<String>> {
         Ok(password) => Ok(Some(password)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(error) => Err(error).context(VARIABLE),
+    }
+}
+
+/// The secret that tokens are signed with, from `JWT_SECRET`; without it one is made once and kept in the database.
+///
+/// # Errors
+/// Where it is too short to be one.
+pub(crate) fn signing_key() -> Result<Option<String>> {
+    match std::env::var(SECRET_VARIABLE) {
+        Ok(secret) if secret.len() < LEAST_SECRET => {
+            bail!(
+                "{SECRET_VARIABLE} is too short: expected at least {LEAST_SECRET} bytes, as of `openssl rand -hex 32`"
+            )
+        }
+        Ok(secret) => Ok(Some(secret)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{SECRET_VARIABLE} is not text"),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Sign-in.
 
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev, web};
@@ -9,6 +11,7 @@ use demo_reset_domain::UserKey;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::identity::Identity;
 use super::passwords::{PasswordError, is_demo_password};
 use super::state::AppState;
 use crate::body::{Body, refuse_parameters, refuse_unknown};
@@ -16,6 +19,8 @@ use crate::demo::SessionUser;
 use crate::error::{ApiError, Invalid};
 use crate::routing::Endpoint;
 
+/// Told of every token that does not hold, whatever is wrong with it.
+const REFUSED: &str = "The token is not valid or has expired.";
 /// The longest e-mail address, in bytes.
 const MAX_EMAIL: usize = 320;
 /// The longest password, in bytes: hashing more would only serve to keep the server busy.
@@ -45,10 +50,11 @@ pub struct CurrentUser {
 
 impl FromRequest for CurrentUser {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        ready(authenticate(request))
+        let request = request.clone();
+        Box::pin(async move { authenticate(&request).await })
     }
 }
 
@@ -62,16 +68,34 @@ impl SessionUser for CurrentUser {
     }
 }
 
-fn authenticate(request: &HttpRequest) -> Result<CurrentUser, ApiError> {
+async fn authenticate(request: &HttpRequest) -> Result<CurrentUser, ApiError> {
     let state = request
         .app_data::<web::Data<AppState>>()
         .ok_or_else(|| ApiError::Internal("the state is not mounted".to_owned()))?;
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(bearer);
     let token = token.ok_or(ApiError::Unauthorized { reason: "Expected Authorization: Bearer TOKEN." })?;
+    if let Some(identity) = state.identity.clone().filter(|_| Identity::is_asked(token)) {
+        return provided(state, identity, token.to_owned()).await;
+    }
     let claims = state.tokens.accept(token, state.engine().now());
-    let claims = claims.ok_or(ApiError::Unauthorized { reason: "The token is not valid or has expired." })?;
+    let claims = claims.ok_or(ApiError::Unauthorized { reason: REFUSED })?;
     Ok(CurrentUser { id: claims.sub, organization_id: claims.org, role: claims.role, name: claims.name })
+}
+
+/// The demo user whom a token of the identity provider names.
+async fn provided(state: &AppState, identity: Arc<Identity>, token: String) -> Result<CurrentUser, ApiError> {
+    let found = state.engine().blocking(move |engine| {
+        let email = identity.accept(&token, engine.now()).map_err(|error| {
+            log::warn!("{error}");
+            ApiError::KeysUnavailable
+        })?;
+        let Some(email) = email else { return Ok(None) };
+        Ok::<_, ApiError>(engine.database().read_base(|conn| user_by_email(conn, &email))?)
+    });
+    let user = found.await?.ok_or(ApiError::Unauthorized { reason: REFUSED })?;
+    let name = user.full_name();
+    Ok(CurrentUser { id: user.id.0, organization_id: user.organization_id.0, role: user.role, name })
 }
 
 /// The scheme is spelt in any case.

@@ -7,6 +7,7 @@ mod documents;
 mod etag;
 mod examples;
 mod health;
+mod identity;
 mod limits;
 mod metrics;
 mod openapi;
@@ -28,6 +29,7 @@ use crate::routing::mount;
 
 pub use auth::CurrentUser;
 pub use documents::openapi_json;
+pub use identity::{IdentityProvider, KeySource};
 pub use limits::SignInLimits;
 pub use passwords::{PasswordError, hash_password, set_demo_password, set_first_demo_password};
 pub use server::{ServeError, ServerConfig, app, bind, serve, serve_blocking};

@@ -45,7 +45,13 @@ pub(crate) fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of `POST /api/v1/auth/login` (HS256), or of the identity provider that \
+                        the server is told to trust (RS256 or ES256): its `email` names a user here.",
+                },
             },
             "schemas": schemas,
             "responses": refusals(),

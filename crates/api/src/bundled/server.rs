@@ -16,6 +16,7 @@ use demo_reset_persistence::{Database, Error as EngineError};
 use super::configure;
 use super::console;
 use super::documents::DOCS;
+use super::identity::IdentityProvider;
 use super::limits::{DEFAULT_WRITES_PER_SECOND, SignInLimits};
 use super::metrics::measure;
 use super::schedule;
@@ -28,6 +29,8 @@ use crate::request_id::assign_request_id;
 pub struct ServerConfig {
     /// What tokens and cursors are signed with; made once and kept in the database where none is given.
     pub signing_key: Option<String>,
+    /// Whose tokens are accepted besides those that sign-in here gives out.
+    pub identity_provider: Option<IdentityProvider>,
     /// How long an access token lives.
     pub token_lifetime: Duration,
     /// Web pages of these origins (`https://demo.example`) may call the API; `*` stands for all.
@@ -51,6 +54,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             signing_key: None,
+            identity_provider: None,
             token_lifetime: Duration::from_secs(60 * 60),
             cors_origins: Vec::new(),
             demo_people: false,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::auth::CurrentUser;
 use super::cursor::Cursors;
 use super::entity_names;
+use super::identity::Identity;
 use super::limits::{SignInLimiter, WriteLimiter};
 use super::metrics::Metrics;
 use super::server::{ServeError, ServerConfig};
@@ -29,6 +30,7 @@ pub struct AppState {
     engine: Engine,
     demo: web::Data<DemoState>,
     pub(crate) tokens: Tokens,
+    pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) cursors: Cursors,
     /// Whether the demo users are told to everybody.
     pub(crate) tells_demo_people: bool,
@@ -64,6 +66,7 @@ impl AppState {
             demo: web::Data::new(demo),
             engine,
             tokens: Tokens::new(key.as_bytes(), lifetime),
+            identity: config.identity_provider.clone().map(|provider| Arc::new(Identity::new(provider))),
             cursors: Cursors::new(key.as_bytes()),
             tells_demo_people: config.demo_people,
             sign_in_limiter: SignInLimiter::new(config.sign_in_limits),

@@ -115,6 +115,11 @@ impl<'a> Asked<'a> {
         self
     }
 
+    /// With more at the end of the address.
+    pub fn add(&mut self, query: &str) {
+        self.path.push_str(query);
+    }
+
     /// Without a token.
     pub fn request(&self) -> TestRequest {
         let request = TestRequest::with_uri(&self.path).method(self.operation.method.clone());

@@ -24,6 +24,8 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
         writes_per_second: arguments.writes_per_second,
         cleanup_every: Some(Duration::from_secs(u64::from(arguments.cleanup_minutes) * 60)),
         demo_people: arguments.demo_people,
+        signing_key: credentials::signing_key()?,
+        identity_provider: arguments.provider.get(),
         ..ServerConfig::default()
     };
     backend::serve(database, listener, config)

@@ -5,9 +5,8 @@ use anyhow::{Result, ensure};
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
-use uuid::Uuid;
 
-use super::world::{Cluster, Size, World};
+use super::world::{Cluster, Size, World, random_id};
 use crate::measure::{Report, Samples, in_turns, time};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
@@ -83,7 +82,7 @@ fn of_world(cluster: &Cluster, world: &World, others: usize, report: &mut Report
     let mut one_row = one_row_commit(cluster, world.size)?;
     let undos = std::cell::RefCell::new([Samples::default(), Samples::default(), Samples::default()]);
     let both = |at: usize| {
-        let new_id = || ArchiveId(Uuid::new_v4());
+        let new_id = || ArchiveId(random_id());
         let reset = time(|| world.database.reset(sessions[at], new_id(), crate::fixture::NOW))?;
         let undo = time(|| {
             world.database.undo(sessions[at], None, OnConflict::Fail, new_id(), crate::fixture::NOW)
