@@ -1178,9 +1178,14 @@ mod tests {
             let pointer = part.split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
+        let operations =
+            || document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
         let ids: Vec<&str> =
-            text.split("\"operationId\":\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
-        let distinct: BTreeSet<&&str> = ids.iter().collect();
+            operations().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), distinct.len());
+        // A link leads to an operation that there is.
+        let named = text.split("\"operationId\":\"").skip(1).map(|part| part.split('"').next().unwrap());
+        assert_eq!(named.collect::<BTreeSet<_>>(), distinct);
     }
 }
