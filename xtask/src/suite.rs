@@ -1,6 +1,5 @@
 //! The tests and the benchmarks.
 
-use crate::contract;
 use crate::postgres::Cluster;
 use crate::run::{self, Failure};
 
@@ -65,14 +64,6 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
             "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
         ));
     }
-    let asks = arguments.is_empty() && (run::in_ci() || contract::is_installed());
-    if arguments.is_empty() && !asks {
-        skipped.push(
-            "skipped, since Schemathesis and openapi-typescript are not installed: the API against its document; get \
-             them, below target, and run it: cargo xtask contract (needs python3 and npm)"
-                .to_owned(),
-        );
-    }
     let report = || skipped.iter().for_each(|line| run::complain(line));
     if run::in_ci() && !skipped.is_empty() {
         report();
@@ -82,11 +73,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     if let Some(cluster) = &cluster {
         tests.env(POSTGRES_VARIABLE, cluster.url());
     }
-    let tested = run::run(tests.args(arguments));
-    // A test that failed is no reason to leave the rest unasked.
-    let asked = if asks { contract::contract() } else { Ok(()) };
+    let result = run::run(tests.args(arguments));
     report();
-    tested.and(asked)
+    result
 }
 
 /// Takes the screenshots: a test that is left out otherwise, since it writes into the checkout.

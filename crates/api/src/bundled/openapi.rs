@@ -180,7 +180,7 @@ impl Operation {
             "in": "header",
             "description": "The caller's name for this request. A request that succeeded is answered again in the same \
                 way for 24 hours; the name with another body is refused.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
+            "schema": { "type": "string", "pattern": "^([!#-~]{1,255}|\"[!#-~]{1,255}\")$" },
         }))
         .refused("InvalidOrReusedKey")
     }
