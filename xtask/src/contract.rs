@@ -27,11 +27,6 @@ const SHARES: &[(&str, &str)] = &[
     ("demo-cco@acme.example", "^/api/v1/(rius|investigations|subjects|messages|notes|associations)"),
 ];
 
-/// Whether everything is installed: `cargo xtask contract` does it.
-pub(crate) fn is_installed() -> bool {
-    schemathesis().exists() && typescript().exists()
-}
-
 fn home() -> PathBuf {
     run::root().join("target/contract")
 }

@@ -23,6 +23,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   reset <user>    demo-reset reset
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
+  charts          draw the charts in docs/charts anew, from the data
   contract        ask a server everything that its OpenAPI document allows, and generate types from the document
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks; every missed figure is named
@@ -51,6 +52,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "demo" => demo::serve(arguments),
         "seed" | "reset" | "migrate" => demo::command(task, arguments),
         "test" => suite::test(arguments),
+        "charts" => suite::charts(),
         "contract" => contract::contract(),
         "screenshots" => suite::screenshots(),
         "bench" => suite::bench(arguments),

@@ -1,4 +1,4 @@
-//! A PostgreSQL of its own for the tests: a fresh cluster in a temporary folder, reached by a socket only.
+//! A PostgreSQL of its own for the tests and the benchmarks: a fresh cluster in a temporary folder, reached by a socket only.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -29,8 +29,8 @@ fn programs() -> Option<PathBuf> {
 }
 
 impl Cluster {
-    /// Starts a cluster; none where PostgreSQL's server programs are not installed.
-    pub(crate) fn start() -> Result<Option<Self>, Failure> {
+    /// Starts a cluster with these settings; none where PostgreSQL's server programs are not installed.
+    pub(crate) fn start(settings: &[&str]) -> Result<Option<Self>, Failure> {
         let Some(programs) = programs() else { return Ok(None) };
         let folder = std::env::temp_dir().join(format!("demo-reset-postgres-{}", std::process::id()));
         let failed = |e: std::io::Error| Failure::Other(format!("{}: {e}", folder.display()));
@@ -42,12 +42,8 @@ impl Cluster {
         let data = folder.join("data");
         cluster
             .run("initdb", &["--no-sync", "--auth=trust", "--username=postgres", "--pgdata", &text(&data)])?;
-        // Nothing here outlives the run, so nothing is synced to disk.
-        let options = format!(
-            "-k {} -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-             -c max_connections=300",
-            folder.display()
-        );
+        let settings: String = settings.iter().map(|setting| format!(" -c {setting}")).collect();
+        let options = format!("-k {} -c listen_addresses={settings}", folder.display());
         let log = text(&folder.join("log"));
         cluster.run(
             "pg_ctl",

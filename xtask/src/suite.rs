@@ -1,6 +1,5 @@
 //! The tests and the benchmarks.
 
-use crate::contract;
 use crate::postgres::Cluster;
 use crate::run::{self, Failure};
 
@@ -59,19 +58,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
         })
         .collect();
     let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
-    let cluster = if is_given { None } else { Cluster::start()? };
+    let cluster = if is_given { None } else { Cluster::start(FOR_TESTS)? };
     if !is_given && cluster.is_none() {
         skipped.push(format!(
             "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
         ));
-    }
-    let asks = arguments.is_empty() && (run::in_ci() || contract::is_installed());
-    if arguments.is_empty() && !asks {
-        skipped.push(
-            "skipped, since Schemathesis and openapi-typescript are not installed: the API against its document; get \
-             them, below target, and run it: cargo xtask contract (needs python3 and npm)"
-                .to_owned(),
-        );
     }
     let report = || skipped.iter().for_each(|line| run::complain(line));
     if run::in_ci() && !skipped.is_empty() {
@@ -82,11 +73,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     if let Some(cluster) = &cluster {
         tests.env(POSTGRES_VARIABLE, cluster.url());
     }
-    let tested = run::run(tests.args(arguments));
-    // A test that failed is no reason to leave the rest unasked.
-    let asked = if asks { contract::contract() } else { Ok(()) };
+    let result = run::run(tests.args(arguments));
     report();
-    tested.and(asked)
+    result
 }
 
 /// Takes the screenshots: a test that is left out otherwise, since it writes into the checkout.
@@ -95,7 +84,26 @@ pub(crate) fn screenshots() -> Result<(), Failure> {
     run::run(run::cargo(test).args(["--", "--ignored", "take_the_screenshots"]))
 }
 
-/// Runs the benchmarks.
+/// Draws the charts, in the same way.
+pub(crate) fn charts() -> Result<(), Failure> {
+    let test = ["test", "--package", "demo-reset-compliance", "--test", "dataset"];
+    run::run(run::cargo(test).args(["--", "--ignored", "draw_the_charts"]))
+}
+
+/// Nothing that a test writes outlives the run, so nothing is synced to disk.
+const FOR_TESTS: &[&str] =
+    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"];
+
+/// As PostgreSQL is installed, but for the memory that a server would be given.
+const FOR_BENCHMARKS: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB"];
+
+/// Runs the benchmarks, those on PostgreSQL in a cluster of their own.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    run::run(run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]).args(arguments))
+    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
+    let cluster = if is_given { None } else { Cluster::start(FOR_BENCHMARKS)? };
+    let mut figures = run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]);
+    if let Some(cluster) = &cluster {
+        figures.env(POSTGRES_VARIABLE, cluster.url());
+    }
+    run::run(figures.args(arguments))
 }

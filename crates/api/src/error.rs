@@ -284,6 +284,7 @@ impl Problem {
             | EngineError::NewerSchema { .. }
             | EngineError::Login { .. } => Self::not_ready(error),
             EngineError::InvalidUrl { .. }
+            | EngineError::NoTls
             | EngineError::File { .. }
             | EngineError::Attach { .. }
             | EngineError::ForeignBase { .. }

@@ -257,7 +257,10 @@ pub(crate) struct Seed {
     /// Multiply the volume, for load tests.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) scale: u32,
-    /// Only check the seed data; load nothing.
+    /// A folder of seed data files to use instead of the built-in ones of the same name.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) files: Option<std::path::PathBuf>,
+    /// Only check the seed data and tell every mistake with its file and line; load nothing.
     #[arg(long, conflicts_with_all = ["replace", "yes"])]
     pub(crate) check: bool,
     /// Replace base data that is already there; says what happens to sessions, and asks.

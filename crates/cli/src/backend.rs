@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::Path;
 
 use anyhow::Result;
 use demo_reset_api::{self as api, ServerConfig};
-use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData};
+use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData, Sources};
 use demo_reset_compliance::{self as compliance, Organization};
 use demo_reset_domain::UserKey;
 use demo_reset_persistence::{
@@ -143,12 +144,17 @@ impl LoadError {
 
 /// Loads the demo dataset as a new base, all or nothing, and seals it. Base data that is there by now stays unless
 /// `replace` says otherwise; whether the dataset was loaded.
-pub(crate) fn load(url: &DatabaseUrl, options: DatasetOptions, replace: bool) -> Result<bool> {
+pub(crate) fn load(
+    url: &DatabaseUrl,
+    seed: &SeedData,
+    options: DatasetOptions,
+    replace: bool,
+) -> Result<bool> {
     let mut progress = Progress::start();
     let mut rows = 0;
     let build = |conn: &mut AnyConnection| {
         dataset::migrate(conn)?;
-        rows = dataset::load(conn, options, &mut |done| progress.set(done.rows, done.expected))?.rows();
+        rows = dataset::load(conn, seed, options, &mut |done| progress.set(done.rows, done.expected))?.rows();
         Ok::<_, LoadError>(())
     };
     let (id, now) = (edge::new_base_id(), edge::now());
@@ -164,10 +170,17 @@ pub(crate) fn load(url: &DatabaseUrl, options: DatasetOptions, replace: bool) ->
     Ok(loaded)
 }
 
-/// Reads the authored inputs of the dataset and checks them.
-pub(crate) fn check_seed_data() -> Result<()> {
-    SeedData::embedded()?;
-    Ok(())
+/// The authored inputs of the dataset, checked.
+pub(crate) struct Inputs {
+    pub(crate) seed: SeedData,
+    /// How many files of the folder are among them.
+    pub(crate) files_read: usize,
+}
+
+/// Reads the authored inputs, those of a folder first, and checks them.
+pub(crate) fn seed_data(folder: Option<&Path>) -> Result<Inputs> {
+    let sources = folder.map_or_else(|| Ok(Sources::embedded()), Sources::from_folder)?;
+    Ok(Inputs { seed: SeedData::parse(&sources)?, files_read: sources.files_read() })
 }
 
 /// Serves until the process is told to stop.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use demo_reset_api::{PasswordError, ServeError};
 use demo_reset_compliance as compliance;
+use demo_reset_compliance::dataset::{SeedError, SeedMistake};
 use demo_reset_domain::{Conflict, UndoRefusal};
 use demo_reset_persistence::Error as EngineError;
 
@@ -78,6 +79,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let (exit, advice) = judge(error);
     let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
     output::note(format_args!("demo-reset: {}{advice}", one_line(error)));
+    for mistake in mistakes(error) {
+        output::note(format_args!("  {mistake}"));
+    }
     for Conflict { table, key, reason } in conflicts(error) {
         output::note(format_args!("  {table} {}: {reason}", key.join(", ")));
     }
@@ -96,6 +100,14 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     message
+}
+
+/// The mistakes that seed data was refused for.
+fn mistakes(error: &anyhow::Error) -> &[SeedMistake] {
+    match error.downcast_ref() {
+        Some(SeedError(mistakes)) => mistakes,
+        None => &[],
+    }
 }
 
 /// The conflicts that an undo was refused for.
@@ -130,8 +142,14 @@ fn judge(error: &anyhow::Error) -> (Exit, Option<&'static str>) {
     if let Some(refusal) = error.downcast_ref() {
         return judge_refusal(refusal);
     }
-    if let Some(ServeError::AddressInUse { .. } | ServeError::Bind { .. }) = error.downcast_ref() {
-        return (Exit::AddressInUse, Some("choose another address with --bind"));
+    match error.downcast_ref() {
+        Some(ServeError::AddressInUse { .. }) => {
+            return (Exit::AddressInUse, Some("stop that program, or choose another address with --bind"));
+        }
+        Some(ServeError::Bind { .. }) => {
+            return (Exit::AddressInUse, Some("choose another address with --bind"));
+        }
+        _ => {}
     }
     engine_error(error).map_or((Exit::Failed, None), judge_engine)
 }
@@ -158,7 +176,7 @@ fn judge_refusal(refusal: &Refusal) -> (Exit, Option<&'static str>) {
 
 fn judge_engine(error: &EngineError) -> (Exit, Option<&'static str>) {
     match error {
-        EngineError::InvalidUrl { .. } => (Exit::Usage, None),
+        EngineError::InvalidUrl { .. } | EngineError::NoTls => (Exit::Usage, None),
         EngineError::File { .. } | EngineError::Unavailable(_) | EngineError::BaseReplaced => {
             (Exit::Unavailable, None)
         }

@@ -43,10 +43,11 @@ impl Progress {
                 }
                 *said = Some(Instant::now());
                 output::note(format_args!(
-                    "loading: {} of {} rows, {} rows/s",
+                    "loading: {} of {} rows, {} rows/s, {} s left",
                     output::grouped(rows),
                     output::grouped(expected),
                     output::grouped(rate(rows, started.elapsed())),
+                    output::grouped(seconds_left(rows, expected, started.elapsed())),
                 ));
             }
         }
@@ -70,8 +71,29 @@ impl Progress {
     }
 }
 
+/// Seconds until the rows that are missing are there, if it goes on as it has.
+fn seconds_left(rows: u64, expected: u64, elapsed: Duration) -> u64 {
+    expected.saturating_sub(rows) / rate(rows, elapsed).max(1)
+}
+
 /// Whole rows per second.
 fn rate(rows: u64, elapsed: Duration) -> u64 {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     rows.saturating_mul(1000) / millis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_and_the_time_left_follow_from_the_rows_so_far() {
+        let elapsed = Duration::from_secs(4);
+        assert_eq!(rate(20_000, elapsed), 5000);
+        assert_eq!(seconds_left(20_000, 80_000, elapsed), 12);
+        assert_eq!(seconds_left(80_000, 80_000, elapsed), 0);
+        // The estimate may be short, and the first rows may take no time at all.
+        assert_eq!(seconds_left(81_000, 80_000, elapsed), 0);
+        assert_eq!(seconds_left(0, 80_000, Duration::ZERO), 80_000);
+    }
 }

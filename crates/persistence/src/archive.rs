@@ -48,7 +48,7 @@ fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
     serde_json::Value::Object(tables.collect())
 }
 
-fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
+pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
     let tables: BTreeMap<String, (u64, u64, u64)> = serde_json::from_value(json)
         .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
     let mut counts = ChangeCounts::default();
@@ -86,6 +86,8 @@ pub(crate) fn archive_list(link: &mut Link<'_>, session: SessionId) -> Result<Ve
 /// A layer about to become an archive.
 pub(crate) struct NewArchive<'a> {
     pub(crate) id: ArchiveId,
+    /// Its number among the archives of the session, from 1.
+    pub(crate) ordinal: i64,
     pub(crate) layer: LayerId,
     pub(crate) epoch: i64,
     pub(crate) archived_at: DateTime<Utc>,
@@ -97,12 +99,12 @@ pub(crate) struct NewArchive<'a> {
 pub(crate) fn archive_insert(
     link: &mut Link<'_>,
     session: SessionId,
-    guarded: &GuardedSession,
+    session_number: i64,
     new: &NewArchive<'_>,
 ) -> Result<()> {
     let values: [Bind; 9] = [
-        guarded.number.into(),
-        (guarded.archives_made + 1).into(),
+        session_number.into(),
+        new.ordinal.into(),
         new.id.0.into(),
         session.0.into(),
         new.layer.0.into(),
@@ -144,8 +146,16 @@ pub(crate) fn archive_side_layer(
     // As they will be read back: the databases store microseconds.
     let archived_at = DbTime::new(side.archived_at).get();
     let expires_at = DbTime::new(side.expires_at).get();
-    let new = NewArchive { id: side.id, layer, epoch: side.epoch, archived_at, expires_at, counts: &counts };
-    archive_insert(link, session, guarded, &new)?;
+    let new = NewArchive {
+        id: side.id,
+        ordinal: guarded.archives_made + 1,
+        layer,
+        epoch: side.epoch,
+        archived_at,
+        expires_at,
+        counts: &counts,
+    };
+    archive_insert(link, session, guarded.number, &new)?;
     link.execute(Sql::new(
         "update demo_user_sessions set layers_used = layers_used + 1, archives_made = archives_made + 1 \
          where number = ?",

@@ -9,7 +9,7 @@ use diesel::QueryableByName;
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
 use diesel::sql_types::BigInt;
 
-use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
+use crate::connection::{AnyConnection, Fixed, Link, SessionConnection, Sql, fixed_text};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 
@@ -20,6 +20,9 @@ pub(crate) enum Mode {
     Read,
     /// Read and write.
     Write,
+    /// Read and write, where the first statement writes tables of the engine's own. On SQLite that statement takes
+    /// the write lock, and nothing is locked in the base file until it is read.
+    WriteFirst,
 }
 
 /// The session's row as the write guard found it.
@@ -29,8 +32,6 @@ pub(crate) struct GuardedSession {
     pub(crate) number: i64,
     #[diesel(sql_type = BigInt)]
     live_layer: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) live_epoch: i64,
     #[diesel(sql_type = BigInt)]
     pub(crate) layers_used: i64,
     #[diesel(sql_type = BigInt)]
@@ -49,7 +50,7 @@ impl GuardedSession {
 }
 
 /// How many layers one session can have before its number runs into the next one's.
-const LAYERS_PER_SESSION: i64 = 1 << 24;
+pub(crate) const LAYERS_PER_SESSION: i64 = 1 << 24;
 
 /// The `ordinal`th layer of a session. Layers of one session lie side by side in every change table.
 pub(crate) fn layer_of(session_number: i64, ordinal: i64) -> LayerId {
@@ -73,18 +74,21 @@ pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
 }
 
 impl Link<'_> {
-    /// Begins a transaction. On SQLite a writing one takes the write lock at once: one that reads first and then
-    /// writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
+    /// Begins a transaction. On SQLite a writing one takes the write lock at once or with its first statement: one that
+    /// reads first and then writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
     /// consistent state whatever is reset meanwhile.
     fn begin(&mut self, mode: Mode) -> Result<()> {
         match self {
             Self::Sqlite(conn) => {
-                let sql = if mode == Mode::Write { "BEGIN IMMEDIATE" } else { "BEGIN DEFERRED" };
+                let sql = match mode {
+                    Mode::Write => "BEGIN IMMEDIATE",
+                    Mode::Read | Mode::WriteFirst => "BEGIN DEFERRED",
+                };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
             }
             Self::Postgres(conn) => {
                 let sql = match mode {
-                    Mode::Write => "BEGIN",
+                    Mode::Write | Mode::WriteFirst => "BEGIN",
                     Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                 };
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
@@ -183,31 +187,46 @@ where
 /// The write guard: updates the session's row, so that the writes, resets and undos of one session happen one
 /// after the other, and only then reads which layer is live.
 pub(crate) fn guard(link: &mut Link<'_>, session: SessionId) -> Result<GuardedSession> {
-    let guarded = link.first(Sql::new(
-        "update demo_user_sessions set writes = writes + 1 where id = ? \
-         returning number, live_layer, live_epoch, layers_used, archives_made",
-        [session.0.into()],
-    ))?;
-    guarded.ok_or(Error::UnknownSession)
+    link.first(Fixed::<Guard, 1>::new([session.0.into()]))?.ok_or(Error::UnknownSession)
 }
+
+fixed_text!(
+    Guard,
+    "update demo_user_sessions set writes = writes + 1 where id = ? \
+     returning number, live_layer, layers_used, archives_made"
+);
+fixed_text!(
+    /// Runs under the write lock, which is guard enough on SQLite.
+    CountWrite,
+    "update demo_user_sessions set writes = writes + 1 where id = ?"
+);
+fixed_text!(BindOnPostgres, "select demo.bind_session(?, ?, ?)");
+fixed_text!(
+    BindOnSqlite,
+    "insert into temp.demo_binding (one, session_number, session_id, layer, writable, now) \
+     select 1, s.number, s.id, s.live_layer, ?, ? \
+     from main.demo_user_sessions s, main.demo_base b, temp.demo_connection c \
+     where s.id = ? and b.base_id = c.base_id and b.epoch = c.epoch"
+);
+fixed_text!(UnbindOnSqlite, "delete from temp.demo_binding");
+fixed_text!(
+    IsCurrent,
+    "select 1 as number from main.demo_base b, temp.demo_connection c \
+     where b.base_id = c.base_id and b.epoch = c.epoch"
+);
 
 fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
     if link.dialect() == Dialect::Postgres {
         let mode = if mode == Mode::Write { "write" } else { "read" };
-        let bind = Sql::new("select demo.bind_session(?, ?, ?)", [session.0.into(), mode.into(), now.into()]);
-        link.execute(bind)?;
+        link.execute(Fixed::<BindOnPostgres, 3>::new([session.0.into(), mode.into(), now.into()]))?;
         return Ok(());
     }
+    let writable = i64::from(mode == Mode::Write);
     if mode == Mode::Write {
-        guard(link, session)?;
+        link.execute(Fixed::<CountWrite, 1>::new([session.0.into()]))?;
     }
-    let bound = link.execute(Sql::new(
-        "insert into temp.demo_binding (one, session_number, session_id, layer, writable, now) \
-         select 1, s.number, s.id, s.live_layer, ?, ? \
-         from main.demo_user_sessions s, main.demo_base b, temp.demo_connection c \
-         where s.id = ? and b.base_id = c.base_id and b.epoch = c.epoch",
-        [i64::from(mode == Mode::Write).into(), now.into(), session.0.into()],
-    ))?;
+    let bound =
+        link.execute(Fixed::<BindOnSqlite, 3>::new([writable.into(), now.into(), session.0.into()]))?;
     if bound == 1 {
         return Ok(());
     }
@@ -220,12 +239,8 @@ pub(crate) fn is_current(link: &mut Link<'_>) -> Result<bool> {
         // Views and base are one database there: a connection cannot be behind.
         return Ok(true);
     }
-    let rows: Vec<NumberRow> = link.load(Sql::new(
-        "select 1 as number from main.demo_base b, temp.demo_connection c \
-         where b.base_id = c.base_id and b.epoch = c.epoch",
-        [],
-    ))?;
-    Ok(!rows.is_empty())
+    let row: Option<NumberRow> = link.first(Fixed::<IsCurrent, 0>::new([]))?;
+    Ok(row.is_some())
 }
 
 /// The number of the session that the connection is bound to for writing.
@@ -243,7 +258,7 @@ pub(crate) fn bound_session_number(link: &mut Link<'_>) -> Result<i64> {
 fn unbind(link: &mut Link<'_>) -> Result<()> {
     // On PostgreSQL the settings of the binding end with the transaction by themselves.
     if link.dialect() == Dialect::Sqlite {
-        link.execute(Sql::new("delete from temp.demo_binding", []))?;
+        link.execute(Fixed::<UnbindOnSqlite, 0>::new([]))?;
     }
     Ok(())
 }

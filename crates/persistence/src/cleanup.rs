@@ -176,19 +176,24 @@ fn purge_expired<C: SessionConnection>(
     scope: &Scope<'_>,
     report: &mut CleanupReport,
 ) -> Result<()> {
+    // Once through all archives by their key: what is younger than the retention is skipped, and that is never much
+    // more than what has expired since the last cleanup.
+    let (mut session_number, mut ordinal) = (0, 0);
     loop {
         let mut select = Sql::new(
             "select a.session_number, a.ordinal from demo_archives a \
-             join demo_user_sessions s on s.number = a.session_number where a.expires_at <= ?",
-            [scope.now.into()],
+             join demo_user_sessions s on s.number = a.session_number \
+             where (a.session_number, a.ordinal) > (?, ?) and a.expires_at <= ?",
+            [session_number.into(), ordinal.into(), scope.now.into()],
         );
         scope.limit(&mut select);
-        select.push(" order by a.expires_at limit ").bind(ITEMS_PER_BATCH);
+        select.push(" order by a.session_number, a.ordinal limit ").bind(ITEMS_PER_BATCH);
         let expired: Vec<ExpiredArchive> = conn.link().load(select)?;
         for archive in &expired {
             let purged =
                 in_transaction(conn, Mode::Write, |conn| claim(&mut conn.link(), archive, scope.now))?;
             report.archives_purged += u64::from(purged);
+            (session_number, ordinal) = (archive.session_number, archive.ordinal);
         }
         let layers: Vec<LayerRow> = conn.link().load(Sql::new(
             "select layer from demo_purges order by layer limit ?",
@@ -288,7 +293,7 @@ fn retire<C: SessionConnection>(
         if !is_idle(&mut link, session, scope.retention.idle_since(scope.now))? {
             return Ok((0, 0));
         }
-        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.is_some() {
+        if reset(&mut link, session, new_id(), scope.retention, scope.now)?.archive.is_some() {
             return Ok((1, 0));
         }
         Ok((0, remove(&mut link, session)?))

@@ -1,5 +1,7 @@
 //! One connection type over both databases, and the engine's own way to run statements on any connection.
 
+use std::marker::PhantomData;
+
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
@@ -156,19 +158,15 @@ impl From<serde_json::Value> for Bind {
 /// every unit of work begins with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sql {
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone)]
-enum Part {
-    Text(String),
-    Bind(Bind),
+    text: String,
+    /// The values, each with its place in `text`.
+    binds: Vec<(usize, Bind)>,
 }
 
 impl Sql {
     /// A statement from text without identifiers of the host: every `?` stands for the next value.
     pub(crate) fn new<const N: usize>(text: &str, binds: [Bind; N]) -> Self {
-        let mut sql = Self::default();
+        let mut sql = Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N) };
         let mut binds = binds.into_iter();
         let mut pieces = text.split('?');
         sql.push(pieces.next().unwrap_or_default());
@@ -183,13 +181,13 @@ impl Sql {
 
     /// Adds text as it is.
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
-        self.parts.push(Part::Text(text.to_owned()));
+        self.text.push_str(text);
         self
     }
 
     /// Adds a value.
     pub(crate) fn bind(&mut self, value: impl Into<Bind>) -> &mut Self {
-        self.parts.push(Part::Bind(value.into()));
+        self.binds.push((self.text.len(), value.into()));
         self
     }
 }
@@ -216,18 +214,120 @@ where
     DbJson: ToSql<sql::Json, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_sql(text),
-                Part::Bind(Bind::Text(value)) => out.push_bind_param::<Text, _>(value)?,
-                Part::Bind(Bind::Int(value)) => out.push_bind_param::<BigInt, _>(value)?,
-                Part::Bind(Bind::Time(value)) => out.push_bind_param::<sql::UtcTime, _>(value)?,
-                Part::Bind(Bind::Uuid(value)) => out.push_bind_param::<sql::Uuid, _>(value)?,
-                Part::Bind(Bind::Json(value)) => out.push_bind_param::<sql::Json, _>(value)?,
-            }
+        let mut rest = 0;
+        for (place, value) in &self.binds {
+            out.push_sql(&self.text[rest..*place]);
+            rest = *place;
+            push_value(&mut out, value)?;
+        }
+        out.push_sql(&self.text[rest..]);
+        Ok(())
+    }
+}
+
+fn push_value<'b, DB>(out: &mut AstPass<'_, 'b, DB>, value: &'b Bind) -> QueryResult<()>
+where
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+    DbTime: ToSql<sql::UtcTime, DB>,
+    DbUuid: ToSql<sql::Uuid, DB>,
+    DbJson: ToSql<sql::Json, DB>,
+{
+    match value {
+        Bind::Text(value) => out.push_bind_param::<Text, _>(value),
+        Bind::Int(value) => out.push_bind_param::<BigInt, _>(value),
+        Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
+        Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
+        Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
+    }
+}
+
+/// The text of a statement that is the same each time; every `?` stands for the next value.
+pub(crate) trait FixedText: 'static {
+    /// The statement.
+    const TEXT: &'static str;
+}
+
+/// Names the text of a statement.
+macro_rules! fixed_text {
+    ($(#[$doc:meta])* $name:ident, $text:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $name;
+
+        impl $crate::connection::FixedText for $name {
+            const TEXT: &'static str = $text;
+        }
+    };
+}
+pub(crate) use fixed_text;
+
+/// A statement of the engine's whose text is a type. Diesel finds what it has prepared by that type, without putting
+/// the text together and hashing it: for the statements of every unit of work, and of a reset.
+#[derive(Debug)]
+pub(crate) struct Fixed<S, const N: usize> {
+    binds: [Bind; N],
+    text: PhantomData<S>,
+}
+
+impl<S: FixedText, const N: usize> Fixed<S, N> {
+    /// The statement with its values.
+    pub(crate) fn new(binds: [Bind; N]) -> Self {
+        Self { binds, text: PhantomData }
+    }
+}
+
+impl<S: FixedText, const N: usize> QueryId for Fixed<S, N> {
+    type QueryId = S;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<S: FixedText, const N: usize> Query for Fixed<S, N> {
+    type SqlType = diesel::sql_types::Untyped;
+}
+
+impl<S, C, const N: usize> diesel::RunQueryDsl<C> for Fixed<S, N> {}
+
+impl<S: FixedText, DB, const N: usize> QueryFragment<DB> for Fixed<S, N>
+where
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+    DbTime: ToSql<sql::UtcTime, DB>,
+    DbUuid: ToSql<sql::Uuid, DB>,
+    DbJson: ToSql<sql::Json, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut pieces = S::TEXT.split('?');
+        out.push_sql(pieces.next().unwrap_or_default());
+        for (piece, value) in pieces.zip(&self.binds) {
+            push_value(&mut out, value)?;
+            out.push_sql(piece);
         }
         Ok(())
     }
+}
+
+/// A statement that runs on either database.
+pub(crate) trait Statement:
+    Query<SqlType = diesel::sql_types::Untyped>
+    + QueryFragment<Sqlite>
+    + QueryFragment<Pg>
+    + QueryId
+    + RunQueryDsl<SqliteConnection>
+    + RunQueryDsl<PgConnection>
+{
+}
+
+impl<T> Statement for T where
+    T: Query<SqlType = diesel::sql_types::Untyped>
+        + QueryFragment<Sqlite>
+        + QueryFragment<Pg>
+        + QueryId
+        + RunQueryDsl<SqliteConnection>
+        + RunQueryDsl<PgConnection>
+{
 }
 
 /// A row of the engine's own that reads the same from both databases.
@@ -237,24 +337,24 @@ impl<T: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static> Row for T {}
 
 impl Link<'_> {
     /// Runs one statement; how many rows it changed.
-    pub(crate) fn execute(&mut self, sql: Sql) -> Result<usize> {
+    pub(crate) fn execute(&mut self, statement: impl Statement) -> Result<usize> {
         Ok(match self {
-            Self::Sqlite(conn) => sql.execute(*conn)?,
-            Self::Postgres(conn) => sql.execute(*conn)?,
+            Self::Sqlite(conn) => statement.execute(*conn)?,
+            Self::Postgres(conn) => statement.execute(*conn)?,
         })
     }
 
     /// Runs one query.
-    pub(crate) fn load<T: Row>(&mut self, sql: Sql) -> Result<Vec<T>> {
+    pub(crate) fn load<T: Row>(&mut self, query: impl Statement) -> Result<Vec<T>> {
         Ok(match self {
-            Self::Sqlite(conn) => sql.load(*conn)?,
-            Self::Postgres(conn) => sql.load(*conn)?,
+            Self::Sqlite(conn) => query.load(*conn)?,
+            Self::Postgres(conn) => query.load(*conn)?,
         })
     }
 
     /// The first row of a query, if it has any.
-    pub(crate) fn first<T: Row>(&mut self, sql: Sql) -> Result<Option<T>> {
-        Ok(self.load(sql)?.into_iter().next())
+    pub(crate) fn first<T: Row>(&mut self, query: impl Statement) -> Result<Option<T>> {
+        Ok(self.load(query)?.into_iter().next())
     }
 
     /// Runs several statements without values.

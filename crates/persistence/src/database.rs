@@ -17,14 +17,16 @@ use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::idempotency::UndoRequest;
-use crate::reset::reset;
+use crate::reconcile::BaseReferences;
+use crate::reset::{Reset, reset};
 use crate::session;
 use crate::spec::TableSpec;
 use crate::sqlite;
+use crate::sqlite::base_file::StampCache;
 use crate::undo::{RecordsReset, reset_records, undo};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
-use crate::{changes, cleanup};
+use crate::{changes, cleanup, reconcile};
 use crate::{migrate, postgres};
 
 /// A session as stored.
@@ -363,6 +365,7 @@ struct Inner {
     options: OpenOptions,
     /// What is attached, and the base epoch that it was read in.
     attached: RwLock<(i64, Arc<Attached>)>,
+    stamps: StampCache,
 }
 
 /// Makes connections to either database.
@@ -441,6 +444,11 @@ impl Database {
             DatabaseUrl::Sqlite(_) => pool(1)?,
             DatabaseUrl::Postgres(_) => readers.clone(),
         };
+        let stamps = StampCache::default();
+        if let DatabaseUrl::Sqlite(base) = url {
+            // From now on it can tell how long the file has stood still.
+            stamps.stamp(base)?;
+        }
         let inner = Inner {
             url: url.clone(),
             writer,
@@ -448,6 +456,7 @@ impl Database {
             connector,
             attached: RwLock::new((-1, Arc::new(attached))),
             options,
+            stamps,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -652,7 +661,9 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        self.transaction(|conn| self.reset_within(conn, session, new_id, now))
+        self.with_connection(Mode::Write, |conn| {
+            in_transaction(conn, Mode::WriteFirst, |conn| self.reset_within(conn, session, new_id, now))
+        })
     }
 
     pub(crate) fn reset_within(
@@ -662,8 +673,8 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let archive = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
-        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        let Reset { archive, seal } = reset(&mut conn.link(), session, new_id, self.retention(), now)?;
+        let base_is_sealed = verify::seal_holds(seal.as_deref(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
     }
 
@@ -718,7 +729,7 @@ impl Database {
         let (epoch, attached) = self.attached(conn)?;
         let request = RecordsReset { session, records, new_id, epoch, now };
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
-        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url)?;
+        let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
     }
 
@@ -907,6 +918,18 @@ impl Database {
         self.read_base(|conn| session::stats(&mut conn.link(), organization, idle_since, now))
     }
 
+    /// What sessions hold over the base, in live layers and in archives that can still be restored: what another
+    /// base would be brought in line with. Reads every change.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn base_references(&self, now: DateTime<Utc>) -> Result<BaseReferences> {
+        self.read_base(|conn| {
+            let (_, attached) = self.attached(conn)?;
+            reconcile::references(&mut conn.link(), &attached.tables, now)
+        })
+    }
+
     /// How many sessions of one organization, or of all, are at work at `now`: see
     /// [`demo_reset_domain::AT_WORK_WITHIN`].
     ///
@@ -961,7 +984,7 @@ impl Database {
     pub fn ready(&self) -> Result<()> {
         self.with_connection(Mode::Read, |conn| {
             migrate::check_current(&mut conn.link())?;
-            if verify::is_sealed(&mut conn.link(), &self.inner.url)? {
+            if verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)? {
                 Ok(())
             } else {
                 Err(Error::NotSealed {

@@ -1,7 +1,7 @@
 //! What the engine's set-based statements spell differently on the two databases.
 
 use crate::connection::Link;
-use crate::spec::{IndexPart, TableSpec};
+use crate::spec::{IndexPart, IndexSpec, TableSpec};
 use crate::sql_text::{literal, quote};
 use crate::sqlite::ddl;
 
@@ -53,13 +53,23 @@ impl Dialect {
 
     /// The key of a row as a JSON array of texts.
     pub(crate) fn key_as_json_text(self, table: &TableSpec, alias: &str) -> String {
-        let values: Vec<String> = table
-            .key_columns()
-            .map(|column| format!("cast({alias}.{} as text)", quote(&column.name)))
-            .collect();
+        let values: Vec<String> =
+            table.key_columns().map(|column| self.key_as_text(&column.name, alias)).collect();
         match self {
             Self::Sqlite => format!("json_array({})", values.join(", ")),
             Self::Postgres => format!("cast(json_build_array({}) as text)", values.join(", ")),
+        }
+    }
+
+    /// A column of a key as text, by which records are told apart. On SQLite a binary value is written as a literal,
+    /// since its bytes need not be text, and a number so that no digit is lost.
+    pub(crate) fn key_as_text(self, column: &str, alias: &str) -> String {
+        let value = format!("{alias}.{}", quote(column));
+        match self {
+            Self::Sqlite => format!(
+                "case when typeof({value}) in ('blob', 'real') then quote({value}) else cast({value} as text) end"
+            ),
+            Self::Postgres => format!("cast({value} as text)"),
         }
     }
 
@@ -74,10 +84,8 @@ impl Dialect {
     /// Whether the key of the row `alias` is one of `keys`, each with its values as text. None can be where a key has
     /// another number of values.
     pub(crate) fn key_is_one_of(self, table: &TableSpec, alias: &str, keys: &[&[String]]) -> Option<String> {
-        let columns: Vec<String> = table
-            .key_columns()
-            .map(|column| format!("cast({alias}.{} as text)", quote(&column.name)))
-            .collect();
+        let columns: Vec<String> =
+            table.key_columns().map(|column| self.key_as_text(&column.name, alias)).collect();
         if keys.is_empty() || keys.iter().any(|key| key.len() != columns.len()) {
             return None;
         }
@@ -88,11 +96,12 @@ impl Dialect {
     }
 
     /// Whether two values are the same to a unique index.
-    pub(crate) fn unique_equal(self, left: &str, right: &str, part: &IndexPart) -> String {
+    pub(crate) fn unique_equal(self, left: &str, right: &str, index: &IndexSpec, part: &IndexPart) -> String {
+        let equals = if index.nulls_not_distinct { "is not distinct from" } else { "=" };
         match (&part.collation, self) {
             (Some(collation), Self::Sqlite) => format!("{left} = {right} collate {}", quote(collation)),
-            (Some(collation), Self::Postgres) => format!("{left} = {right} collate {collation}"),
-            (None, _) => format!("{left} = {right}"),
+            (Some(collation), Self::Postgres) => format!("{left} {equals} {right} collate {collation}"),
+            (None, _) => format!("{left} {equals} {right}"),
         }
     }
 

@@ -14,6 +14,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The URL asks for TLS, and the program was built without.
+    #[error(
+        "database URL: it asks for TLS (sslmode), which this program was built without: build it with \
+         `--features tls`"
+    )]
+    NoTls,
     /// A file or folder could not be used.
     #[error("{path}: {reason}", path = path.display())]
     File {
@@ -150,8 +156,8 @@ pub(crate) const TRIGGER_ERROR: &str = "demo-reset: ";
 pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 
 /// How the databases say that somebody else is in the way, or that the connection is gone, so that trying again can
-/// help. (PostgreSQL's are its
-/// English messages: Diesel does not tell error codes.)
+/// help. PostgreSQL's are its English messages, which the engine's connections ask for: Diesel tells an error code
+/// only by its kind, and those below have none of their own.
 const BUSY: [&str; 6] = [
     "database is locked",
     "canceling statement due to lock timeout",

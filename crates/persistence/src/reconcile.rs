@@ -5,6 +5,7 @@
 //! has nothing left to say. What no rule can bring in line (a unique value that the base has taken, a parent that is
 //! gone) stays as it is and is told.
 
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 
@@ -103,6 +104,92 @@ pub(crate) fn reconcile(link: &mut Link<'_>, tables: &[TableSpec]) -> Result<Vec
     Ok(reconciled)
 }
 
+/// What some layers hold, seen from the base under them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeldOverBase {
+    /// Copies of base rows.
+    pub edited: u64,
+    /// Tombstones over base rows.
+    pub deleted: u64,
+    /// Records of the sessions' own.
+    pub created: u64,
+    /// Those of them that have a base row as a parent.
+    pub created_under_base: u64,
+}
+
+/// What another base would be brought in line with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BaseReferences {
+    /// In the live layers.
+    pub live: HeldOverBase,
+    /// In the archives that can still be restored.
+    pub archived: HeldOverBase,
+}
+
+#[derive(QueryableByName)]
+struct HeldRow {
+    #[diesel(sql_type = BigInt)]
+    edited: i64,
+    #[diesel(sql_type = BigInt)]
+    deleted: i64,
+    #[diesel(sql_type = BigInt)]
+    created: i64,
+    #[diesel(sql_type = BigInt)]
+    under_base: i64,
+}
+
+/// Counts what live layers and restorable archives hold. Reads every change.
+pub(crate) fn references(
+    link: &mut Link<'_>,
+    tables: &[TableSpec],
+    now: DateTime<Utc>,
+) -> Result<BaseReferences> {
+    let mut found = BaseReferences::default();
+    for table in tables {
+        for is_live in [true, false] {
+            let mut query = Sql::default();
+            query.push(&held_sql(link.dialect(), table, tables));
+            if is_live {
+                query.push("(select s.live_layer from demo_user_sessions s)");
+            } else {
+                query.push(
+                    "(select a.layer from demo_archives a where a.restored_at is null and a.expires_at > ",
+                );
+                query.bind(now).push(")");
+            }
+            let Some(row) = link.first::<HeldRow>(query)? else { continue };
+            let held = if is_live { &mut found.live } else { &mut found.archived };
+            held.edited += row.edited.unsigned_abs();
+            held.deleted += row.deleted.unsigned_abs();
+            held.created += row.created.unsigned_abs();
+            held.created_under_base += row.under_base.unsigned_abs();
+        }
+    }
+    Ok(found)
+}
+
+/// Counts the changes to a table; which layers is left to the caller to add.
+fn held_sql(dialect: Dialect, table: &TableSpec, tables: &[TableSpec]) -> String {
+    let parents = table.foreign_keys.iter().filter_map(|key| {
+        let parent = tables.iter().find(|parent| dialect.same_name(&parent.name, &key.parent))?;
+        let pairs = key.parent_columns.iter().zip(&key.columns).map(|(of_parent, &at)| {
+            format!("b.{} = x.{}", dialect.quote(of_parent), dialect.quote(&table.columns[at].name))
+        });
+        let base = dialect.base_table(&parent.name);
+        Some(format!("exists (select 1 from {base} as b where {})", join(pairs, " and ")))
+    });
+    let parents = join(std::iter::once("1 = 0".to_owned()).chain(parents), " or ");
+    let kind = |kind: &str| format!("count(case when x.demo_kind = '{kind}' then 1 end) as {kind}");
+    format!(
+        "select {}, {}, {}, count(case when x.demo_kind = 'created' and ({parents}) then 1 end) as under_base \
+         from {} as x where x.demo_layer in ",
+        kind("edited"),
+        kind("deleted"),
+        kind("created"),
+        dialect.change_table(&table.name),
+    )
+}
+
 fn same_key(dialect: Dialect, table: &TableSpec, left: &str, right: &str) -> String {
     join(
         table.key_columns().map(|column| {
@@ -145,7 +232,7 @@ fn clashes(dialect: Dialect, table: &TableSpec, unique: &IndexSpec) -> String {
         seen = shines_through(dialect, table),
         same = join(
             unique.parts.iter().enumerate().map(|(at, part)| {
-                dialect.unique_equal(&format!("m.demo_u{at}"), &format!("n.demo_u{at}"), part)
+                dialect.unique_equal(&format!("m.demo_u{at}"), &format!("n.demo_u{at}"), unique, part)
             }),
             " and "
         ),

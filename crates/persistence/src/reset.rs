@@ -3,43 +3,110 @@
 
 use chrono::{DateTime, Utc};
 use demo_reset_domain::{Archive, ArchiveId, Retention, SessionId};
+use diesel::QueryableByName;
+use diesel::sql_types::{Nullable, Text};
 
-use crate::archive::{NewArchive, archive_insert};
-use crate::binding::guard;
-use crate::connection::{Link, Sql};
-use crate::error::Result;
-use crate::session::layer_counts;
-use crate::types::DbTime;
+use crate::archive::counts_from_json;
+use crate::binding::{LAYERS_PER_SESSION, guard};
+use crate::connection::{Fixed, Link, fixed_text};
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::types::{DbJson, DbTime, sql};
+use crate::verify::{seal_on_postgres, seal_on_sqlite};
 
-/// Retires the live layer of `session`; nothing where it is empty. Runs in a writing transaction.
+/// What a reset did, and what it saw on the way.
+pub(crate) struct Reset {
+    /// None where there was nothing to reset.
+    pub(crate) archive: Option<Archive>,
+    /// The [seal](crate::verify::seal_holds) of the base.
+    pub(crate) seal: Option<String>,
+}
+
+macro_rules! archive_live_layer {
+    ($object:literal, $array:literal) => {
+        concat!(
+            "insert into demo_archives \
+             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
+             select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, (select ",
+            $object,
+            "(c.table_name, ",
+            $array,
+            "(c.created, c.edited, c.deleted)) from demo_layer_counts c \
+             where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
+             from demo_user_sessions where id = ? and exists (select 1 from demo_layer_counts c \
+             where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
+        )
+    };
+}
+fixed_text!(ArchiveOnSqlite, archive_live_layer!("json_group_object", "json_array"));
+fixed_text!(ArchiveOnPostgres, archive_live_layer!("jsonb_object_agg", "jsonb_build_array"));
+fixed_text!(
+    /// The layer after the last one used: `number * 2^24 + n`, as [`layer_of`](crate::binding::layer_of) has it.
+    MoveOn,
+    "update demo_user_sessions set live_layer = number * 16777216 + layers_used + 1, \
+     live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
+     archives_made = archives_made + 1 where id = ?"
+);
+const _: () = assert!(LAYERS_PER_SESSION == 16_777_216, "the number in the text of MoveOn");
+
+macro_rules! newest_archive {
+    ($seal:expr) => {
+        concat!(
+            "select (select a.counts from demo_archives a \
+             where a.session_number = s.number and a.ordinal = s.archives_made) as counts, ",
+            $seal,
+            " as seal from demo_user_sessions s where s.id = ?"
+        )
+    };
+}
+fixed_text!(NewestOnSqlite, newest_archive!(seal_on_sqlite!()));
+fixed_text!(NewestOnPostgres, newest_archive!(seal_on_postgres!()));
+
+#[derive(QueryableByName)]
+struct NewestArchive {
+    #[diesel(sql_type = Nullable<sql::Json>)]
+    counts: Option<DbJson>,
+    #[diesel(sql_type = Nullable<Text>)]
+    seal: Option<String>,
+}
+
+/// Retires the live layer of `session`; nothing where it is empty. Runs in a writing transaction, of which it may be
+/// the first statement ([`Mode::WriteFirst`](crate::binding::Mode::WriteFirst)).
+///
+/// Three statements and no RETURNING, for which SQLite makes a table each time: see docs/performance.md.
 pub(crate) fn reset(
     link: &mut Link<'_>,
     session: SessionId,
     new_id: ArchiveId,
     retention: Retention,
     now: DateTime<Utc>,
-) -> Result<Option<Archive>> {
-    let guarded = guard(link, session)?;
-    let counts = layer_counts(link, guarded.live_layer())?;
-    if counts.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Reset> {
     // As it will be read back: the databases store microseconds.
     let archived_at = DbTime::new(now).get();
     let expires_at = DbTime::new(retention.expires_at(now)).get();
-    let new = NewArchive {
-        id: new_id,
-        layer: guarded.live_layer(),
-        epoch: guarded.live_epoch,
-        archived_at,
-        expires_at,
-        counts: &counts,
+    let values = [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()];
+    let archived = match link.dialect() {
+        // One program writes at a time: the first statement that writes is guard enough.
+        Dialect::Sqlite => link.execute(Fixed::<ArchiveOnSqlite, 4>::new(values))?,
+        Dialect::Postgres => {
+            guard(link, session)?;
+            link.execute(Fixed::<ArchiveOnPostgres, 4>::new(values))?
+        }
     };
-    archive_insert(link, session, &guarded, &new)?;
-    link.execute(Sql::new(
-        "update demo_user_sessions set live_layer = ?, live_epoch = (select epoch from demo_base), \
-         layers_used = layers_used + 1, archives_made = archives_made + 1 where number = ?",
-        [guarded.fresh_layer(1).0.into(), guarded.number.into()],
-    ))?;
-    Ok(Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts }))
+    if archived > 0 {
+        link.execute(Fixed::<MoveOn, 1>::new([session.0.into()]))?;
+    }
+    let newest: Option<NewestArchive> = match link.dialect() {
+        Dialect::Sqlite => link.first(Fixed::<NewestOnSqlite, 1>::new([session.0.into()]))?,
+        Dialect::Postgres => link.first(Fixed::<NewestOnPostgres, 1>::new([session.0.into()]))?,
+    };
+    let NewestArchive { counts, seal } = newest.ok_or(Error::UnknownSession)?;
+    let archive = match counts {
+        Some(counts) if archived > 0 => {
+            let counts = counts_from_json(counts.0)?;
+            Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts })
+        }
+        _ => None,
+    };
+    Ok(Reset { archive, seal })
 }

@@ -29,6 +29,8 @@ pub(crate) struct TableSpec {
     pub(crate) checks: Vec<CheckSpec>,
     /// Foreign keys of this table.
     pub(crate) foreign_keys: Vec<ForeignKeySpec>,
+    /// PostgreSQL: what holds of every row that one of its partitions takes, where it is partitioned.
+    pub(crate) partitions: Option<String>,
     /// SQLite: a STRICT table.
     pub(crate) strict: bool,
     /// PostgreSQL: row triggers of the host's, which run in sessions too.
@@ -61,6 +63,8 @@ pub(crate) struct TriggerSpec {
 pub(crate) struct ColumnSpec {
     /// Its name, unquoted.
     pub(crate) name: String,
+    /// Its number, which it keeps when it is renamed: on SQLite its place, which it loses when one before it goes.
+    pub(crate) number: i64,
     /// Its type as declared.
     pub(crate) declared_type: String,
     /// Its collation, where one is declared.
@@ -149,6 +153,12 @@ pub(crate) struct ForeignKeySpec {
     pub(crate) on_update: Action,
     /// Checked at COMMIT rather than at the end of the statement.
     pub(crate) deferred: bool,
+    /// PostgreSQL: MATCH FULL, by which all its columns or none are NULL.
+    pub(crate) full: bool,
+    /// PostgreSQL: the columns of `SET NULL (…)` and `SET DEFAULT (…)` on delete; all where none are named.
+    pub(crate) deleted_columns: Vec<usize>,
+    /// PostgreSQL: its place in the order in which they were made, which is that of their checks.
+    pub(crate) number: i64,
 }
 
 /// A foreign key's action, in SQL's words.

@@ -410,7 +410,7 @@ impl Merge<'_> {
             );
             let same = join(
                 unique.parts.iter().enumerate().map(|(at, part)| {
-                    self.dialect.unique_equal(&format!("m.demo_u{at}"), &format!("o.demo_u{at}"), part)
+                    self.dialect.unique_equal(&format!("m.demo_u{at}"), &format!("o.demo_u{at}"), unique, part)
                 }),
                 " and ",
             );

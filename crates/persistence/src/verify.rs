@@ -5,10 +5,11 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::connection::{Link, Sql};
 use crate::database::{TableVerification, Verification};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::postgres;
-use crate::sqlite::{base_file, discover};
-use crate::types::{DbTime, sql};
+use crate::sqlite::base_file::{self, StampCache};
+use crate::sqlite::discover;
 use crate::url::DatabaseUrl;
 
 #[derive(QueryableByName)]
@@ -18,11 +19,9 @@ struct EpochRow {
 }
 
 #[derive(QueryableByName)]
-struct StampRow {
-    #[diesel(sql_type = Nullable<sql::UtcTime>)]
-    sealed_at: Option<DbTime>,
-    #[diesel(sql_type = Text)]
-    stamp: String,
+struct StoredSeal {
+    #[diesel(sql_type = Nullable<Text>)]
+    seal: Option<String>,
 }
 
 fn never_attached() -> Error {
@@ -35,18 +34,40 @@ pub(crate) fn epoch(link: &mut Link<'_>) -> Result<i64> {
     row.map(|row| row.epoch).ok_or_else(never_attached)
 }
 
-/// Whether the base is sealed and no program has written it since. Constant time: on SQLite it compares the
-/// header of the file with what it was when the manifest was taken; on PostgreSQL it asks whether the seal was
-/// opened.
-pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl) -> Result<bool> {
-    match url {
-        DatabaseUrl::Postgres(_) => postgres::base::is_sealed(link),
-        DatabaseUrl::Sqlite(path) => {
-            let row: Option<StampRow> = link.first(Sql::new("select sealed_at, stamp from demo_base", []))?;
-            let row = row.ok_or_else(never_attached)?;
-            Ok(row.sealed_at.is_some() && base_file::stamp(path)? == row.stamp)
-        }
+/// The seal as SQLite stores it: the stamp that the base file had; null while the base is open for changes.
+macro_rules! seal_on_sqlite {
+    () => {
+        "(select stamp from demo_base where sealed_at is not null)"
+    };
+}
+pub(crate) use seal_on_sqlite;
+
+/// The seal as PostgreSQL stores it: when the base got it; null while the base is open for changes.
+macro_rules! seal_on_postgres {
+    () => {
+        "(select sealed_at::text from demo_base)"
+    };
+}
+pub(crate) use seal_on_postgres;
+
+/// Whether no program has written the base since it got this seal. Constant time: on SQLite it compares the header
+/// of the file with what it was when the manifest was taken; on PostgreSQL a base that was opened has none.
+pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
+    match (seal, url) {
+        (None, _) => Ok(false),
+        (Some(_), DatabaseUrl::Postgres(_)) => Ok(true),
+        (Some(stamp), DatabaseUrl::Sqlite(path)) => Ok(stamps.stamp(path)? == stamp),
     }
+}
+
+/// Whether the base is sealed and no program has written it since.
+pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
+    let query = match link.dialect() {
+        Dialect::Sqlite => concat!("select ", seal_on_sqlite!(), " as seal"),
+        Dialect::Postgres => concat!("select ", seal_on_postgres!(), " as seal"),
+    };
+    let row: Option<StoredSeal> = link.first(Sql::new(query, []))?;
+    seal_holds(row.and_then(|row| row.seal).as_deref(), url, stamps)
 }
 
 fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {

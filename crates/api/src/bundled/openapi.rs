@@ -180,7 +180,7 @@ impl Operation {
             "in": "header",
             "description": "The caller's name for this request. A request that succeeded is answered again in the same \
                 way for 24 hours; the name with another body is refused.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$" },
+            "schema": { "type": "string", "pattern": "^([!#-~]{1,255}|\"[!#-~]{1,255}\")$" },
         }))
         .refused("InvalidOrReusedKey")
     }
@@ -1178,9 +1178,14 @@ mod tests {
             let pointer = part.split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
+        let operations =
+            || document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
         let ids: Vec<&str> =
-            text.split("\"operationId\":\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
-        let distinct: BTreeSet<&&str> = ids.iter().collect();
+            operations().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), distinct.len());
+        // A link leads to an operation that there is.
+        let named = text.split("\"operationId\":\"").skip(1).map(|part| part.split('"').next().unwrap());
+        assert_eq!(named.collect::<BTreeSet<_>>(), distinct);
     }
 }

@@ -71,7 +71,7 @@ impl Default for ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Something else listens there.
-    #[error("{address} is taken: stop what listens there, or choose another address")]
+    #[error("{address} is taken by another program")]
     AddressInUse {
         /// Where.
         address: String,

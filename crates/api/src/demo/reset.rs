@@ -101,11 +101,18 @@ fn idempotency_key(
 ) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(sent) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
     // The standard writes it as a string in quotes; many callers leave them out.
-    let key = sent.to_str().ok().map(|text| text.trim().trim_matches('"'));
-    let is_plain =
-        |key: &&str| !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|b| b.is_ascii_graphic());
+    let key = sent
+        .to_str()
+        .ok()
+        .map(|text| text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text));
+    let is_plain = |key: &&str| {
+        !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|b| b.is_ascii_graphic() && b != b'"')
+    };
     let key = key.filter(is_plain).ok_or_else(|| {
-        Invalid::one("Idempotency-Key", format!("expected 1 to {MAX_KEY} visible ASCII characters"))
+        Invalid::one(
+            "Idempotency-Key",
+            format!("expected 1 to {MAX_KEY} visible ASCII characters, none a quote"),
+        )
     })?;
     // Members are written in the order of their names, so equal bodies are equal text.
     let body = serde_json::to_string(body).map_err(|error| ApiError::Internal(error.to_string()))?;

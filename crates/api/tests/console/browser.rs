@@ -51,20 +51,27 @@ pub fn is_there() -> bool {
     is_there
 }
 
-/// Starts a driver on a free port; gives the port.
+/// Starts a driver on a free port; gives the port. Two that start at the same time may choose the same port, and then
+/// one of them gives up: it is started again.
 fn start_driver() -> (Child, u16) {
-    let mut driver = Command::new(program("chromedriver").unwrap())
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port = lines.find_map(|line| {
-        let line = line.unwrap();
-        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-    });
-    (driver, port.unwrap())
+    for _ in 0..5 {
+        let mut driver = Command::new(program("chromedriver").unwrap())
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.find_map(|line| {
+            let line = line.unwrap();
+            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+        });
+        if let Some(port) = port {
+            return (driver, port);
+        }
+        driver.wait().unwrap();
+    }
+    panic!("chromedriver did not start in five attempts")
 }
 
 fn capabilities(profile: &Path, log: &Path, size: (u32, u32)) -> serde_json::Map<String, Value> {
@@ -79,6 +86,8 @@ fn capabilities(profile: &Path, log: &Path, size: (u32, u32)) -> serde_json::Map
         "disable-component-update",
         "disable-sync",
         "hide-scrollbars",
+        // A colour on its way from one theme to the other has any contrast.
+        "force-prefers-reduced-motion",
         "enable-logging",
     ]
     .map(|argument| format!("--{argument}"))

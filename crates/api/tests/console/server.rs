@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, set_demo_password};
 use demo_reset_compliance::attach_options;
-use demo_reset_compliance::dataset::{self, DatasetOptions};
+use demo_reset_compliance::dataset::{self, DatasetOptions, SeedData};
 use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, Error, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ impl Server {
         let options = DatasetOptions::new(System.now().date_naive());
         Self::over(move |conn| {
             dataset::migrate(conn).unwrap();
-            dataset::load(conn, options, &mut |_| {}).unwrap();
+            dataset::load(conn, SeedData::embedded().unwrap(), options, &mut |_| {}).unwrap();
             Ok(())
         })
     }

@@ -6,6 +6,7 @@
 mod fixture;
 mod loading;
 mod measure;
+mod postgres;
 mod reads;
 mod resets;
 mod server;
@@ -18,7 +19,7 @@ use measure::Report;
 /// One group of figures.
 type Measure = fn(&Fixture, &mut Report) -> Result<()>;
 
-/// All groups; `cargo xtask bench reads` measures some of them.
+/// The groups on SQLite; `cargo xtask bench reads postgres-reads` measures some.
 const GROUPS: [(&str, Measure); 4] = [
     ("reads", reads::measure),
     ("resets", resets::measure),
@@ -32,17 +33,22 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if let Some(unknown) = named.iter().find(|name| !GROUPS.iter().any(|(group, _)| group == name)) {
-        let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+    let on_sqlite = GROUPS.map(|(group, _)| group);
+    let known = [&on_sqlite[..], &postgres::GROUPS.map(|(group, _)| group)].concat();
+    if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
         anyhow::bail!("there are no figures named {unknown}: expected some of {}", known.join(", "));
     }
+    let is_asked = |group: &str| named.is_empty() || named.iter().any(|name| name == group);
     let mut report = Report::new();
-    let fixture = Fixture::new(&mut report)?;
-    for (group, measure) in GROUPS {
-        if named.is_empty() || named.iter().any(|name| name == group) {
-            measure(&fixture, &mut report)?;
+    if on_sqlite.into_iter().any(is_asked) {
+        let fixture = Fixture::new(&mut report)?;
+        for (group, measure) in GROUPS {
+            if is_asked(group) {
+                measure(&fixture, &mut report)?;
+            }
         }
     }
+    postgres::measure(is_asked, &mut report)?;
     report.finish();
     Ok(())
 }

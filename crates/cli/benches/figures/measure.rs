@@ -49,8 +49,9 @@ pub(crate) fn time<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration
 /// One of several kinds of work that are measured in turns.
 pub(crate) type Work<'a> = &'a mut dyn FnMut() -> anyhow::Result<Duration>;
 
-/// Measures all kinds of work in turns: `warm_up` rounds that do not count, then `rounds` that do. The order turns
-/// with every round, so that none always follows the same other.
+/// Measures all kinds of work in turns: `warm_up` rounds that do not count, then `rounds` that do. The first one changes
+/// with every round and the direction with every second, so that none always follows the same other: what follows
+/// unlike work finds the processor's caches cold.
 pub(crate) fn in_turns<const N: usize>(
     warm_up: usize,
     rounds: usize,
@@ -59,7 +60,8 @@ pub(crate) fn in_turns<const N: usize>(
     let mut samples: [Samples; N] = std::array::from_fn(|_| Samples::default());
     for round in 0..warm_up + rounds {
         for turn in 0..N {
-            let index = (turn + round) % N;
+            let turn = if round % 2 == 0 { turn } else { N - 1 - turn };
+            let index = (turn + round / 2) % N;
             let took = work[index]()?;
             if round >= warm_up {
                 samples[index].push(took);

@@ -14,7 +14,8 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
     let url = &arguments.database.url;
     if !backend::is_seeded(url)? {
         // Another server that started at the same moment may do it: then this one waits, and finds it done.
-        backend::load(url, DatasetOptions::new(edge::now().date_naive()), false)?;
+        let inputs = backend::seed_data(None)?;
+        backend::load(url, &inputs.seed, DatasetOptions::new(edge::now().date_naive()), false)?;
     }
     let database = backend::open_for(url, arguments.max_layer_changes)?;
     credentials::ensure(&database)?;

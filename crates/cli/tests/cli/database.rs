@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::{Answer, Backend, Demo, on_each_database};
@@ -154,9 +155,68 @@ on_each_database! { fn seeding_twice_needs_replace_and_yes(backend) {
 #[test]
 fn the_seed_data_can_be_checked_without_a_database() {
     let demo = Demo::new();
-    assert_eq!(demo.run(&["seed", "--check"]).succeeds(), "the seed data is in order\n");
+    let said = demo.run(&["seed", "--check"]).succeeds();
+    assert!(said.starts_with("the seed data is in order\n"), "{said}");
+    assert!(said.contains("    32 categories\n"), "{said}");
     assert!(demo.files().is_empty());
 }
+
+#[test]
+fn a_teams_own_seed_data_is_checked_and_every_mistake_is_told_with_its_line() {
+    let demo = Demo::new();
+    let folder = demo.path("own");
+    fs::create_dir(&folder).expect("a folder");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../seed-data");
+    let locations = fs::read_to_string(built_in.join("locations.toml")).expect("read");
+    let weights = fs::read_to_string(built_in.join("weights.toml")).expect("read");
+    let write = |file: &str, text: String| fs::write(folder.join(file), text).expect("written");
+    let check = ["seed", "--check", "--files", folder.to_str().expect("a path")];
+
+    write("locations.toml", locations.replace("Austin Headquarters", "Austin Tower"));
+    let said = demo.run(&check).succeeds();
+    assert!(said.starts_with("the seed data is in order, with 1 file of "), "{said}");
+
+    write("locations.toml", locations.replace("America/Phoenix", "America/Fenix"));
+    write("weights.toml", weights.replace("office_hours = 88", "office_hours = 188"));
+    let line = |text: &str, of: &str| text.lines().position(|line| line.contains(of)).expect("a line") + 1;
+    let refused = demo.run(&check);
+    let wanted = [
+        "the seed data has 2 mistakes".to_owned(),
+        format!(
+            "locations.toml:{}: there is no time zone `America/Fenix`",
+            line(&locations, "America/Phoenix")
+        ),
+        format!("weights.toml:{}: ", line(&weights, "[rhythm]")),
+    ];
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(wanted.iter().all(|part| refused.stderr.contains(part)), "{refused:?}");
+    // Loading refuses the same, and leaves nothing.
+    let refused = demo.run(&["seed", "--files", folder.to_str().expect("a path")]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.starts_with("demo-reset: the seed data has 2 mistakes\n"), "{refused:?}");
+    assert!(!demo.base().exists());
+}
+
+on_each_database! { fn a_teams_own_seed_data_is_loaded(backend) {
+    let demo = Demo::new_on(backend);
+    let folder = demo.path("own");
+    fs::create_dir(&folder).expect("a folder");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../seed-data/organizations.toml");
+    let all = fs::read_to_string(built_in).expect("read");
+    // The small organization alone, under another name.
+    let start = all.rfind("[[organization]]").expect("two organizations");
+    let own = all[start..].replace("Globex International", "Initech").replace(r#"slug = "globex""#, r#"slug = "own""#);
+    // Retail and healthcare are nobody's then, so their departments and places go with them.
+    fs::write(folder.join("organizations.toml"), own).expect("written");
+    let files = folder.to_str().expect("a path");
+    let refused = demo.run(&["seed", "--files", files]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("there is no division `Retail`"), "{refused:?}");
+    fs::write(folder.join("organizations.toml"), all.replace("Globex International", "Initech")).expect("written");
+    demo.run(&["seed", "--files", files]).succeeds();
+    let named = demo.run(&["sql", "select name from organizations order by name", "--org", "globex", "--user", "globex-admin@globex.example"]);
+    assert!(named.succeeds().contains("Initech"), "the folder's name");
+}}
 
 on_each_database! { fn a_made_up_password_is_said_once(backend) {
     let demo = Demo::new_on(backend);

@@ -5,18 +5,15 @@
 //! demo-reset-cli faults` runs more of them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use diesel::connection::SimpleConnection;
 use serde_json::Value;
-use tempfile::TempDir;
 
+use crate::cluster::Cluster;
 use crate::harness::{Backend, Demo, Server};
 
 const TRIAGE: &str = "demo-triage@acme.example";
@@ -102,8 +99,12 @@ impl Tally {
     fn say(&self, what: &str) {
         let counts: Vec<String> =
             self.0.iter().map(|(operation, count)| format!("{operation:?} {count}")).collect();
-        let _ =
-            writeln!(std::io::stderr(), "{what}: {} kills in flight: {}", self.total(), counts.join(", "));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{what}: {} operations in flight: {}",
+            self.total(),
+            counts.join(", ")
+        );
     }
 }
 
@@ -250,17 +251,18 @@ impl Worker {
     }
 }
 
-/// Lets every archive of the worker's that can still be restored expire, with something in it, so that a cleanup has
-/// something to purge.
+/// Lets every archive that can still be restored expire.
 fn expire_archives(demo: &Demo, backend: Backend) {
     match backend {
         Backend::Sqlite => demo.execute(
             "demo.sessions.db",
             "pragma busy_timeout = 5000; update demo_archives set expires_at = '2020-01-01T00:00:00.000000Z'",
         ),
-        Backend::Postgres => demo.execute_in_base("update demo.demo_archives set expires_at = '2020-01-01'"),
+        Backend::Postgres => demo.execute_in_base(EXPIRE),
     }
 }
+
+const EXPIRE: &str = "update demo.demo_archives set expires_at = '2020-01-01'";
 
 /// Kills after a few milliseconds, while the worker works.
 fn after_a_moment(chance: &mut Chance, limit: u64) -> Duration {
@@ -293,6 +295,20 @@ fn kill_servers(backend: Backend) {
             (worker.now.available, worker.archived) = (0, None);
         }
     }
+    let mut cleanups = 0;
+    while cleanups < (rounds() / 10).max(1) {
+        let was_in_flight;
+        (server, was_in_flight) = kill_a_cleanup(&demo, backend, &mut chance, &mut worker, server);
+        if was_in_flight {
+            tally.add(Operation::Cleanup);
+            cleanups += 1;
+        }
+    }
+    // What the cut ones have left, a whole one removes.
+    let answer = worker.send(&server.address, Operation::Cleanup).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let stats = ask(&server.address, &worker.admin, "GET", "/demo/admin/stats", "").expect("an answer");
+    assert_eq!(stats.body["archives"]["expired"], 0, "{}", stats.body);
     drop(server);
     demo.run(&["verify"]).succeeds();
     for round in 0..(rounds() / 15).max(1) {
@@ -300,6 +316,41 @@ fn kill_servers(backend: Backend) {
         tally.add(Operation::Load);
     }
     tally.say(&format!("server killed on {backend:?}"));
+}
+
+/// Kills the server while it cleans up archives that have expired, with changes in them; whether the kill came before
+/// the answer. Nothing that the user sees may change.
+fn kill_a_cleanup(
+    demo: &Demo,
+    backend: Backend,
+    chance: &mut Chance,
+    worker: &mut Worker,
+    server: Server,
+) -> (Server, bool) {
+    for _ in 0..4 {
+        for operation in [Operation::Write, Operation::Write, Operation::Reset] {
+            let answer = worker.send(&server.address, operation).expect("an answer");
+            assert!(answer.status < 300, "{operation:?}: {}", answer.body);
+            worker.took_effect(operation);
+        }
+    }
+    expire_archives(demo, backend);
+    (worker.now.available, worker.archived) = (0, None);
+    let answer = worker.send(&server.address, Operation::Write).expect("an answer");
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    worker.took_effect(Operation::Write);
+    let delay = after_a_moment(chance, 12_000);
+    let answer = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(delay);
+            server.kill();
+        });
+        worker.send(&server.address, Operation::Cleanup)
+    });
+    drop(server);
+    let server = demo.serve();
+    worker.take_up(&server.address, Operation::Cleanup);
+    (server, answer.is_none())
 }
 
 /// Kills a load while it loads: the base is the old one or the new one, and sessions keep what they made.
@@ -328,96 +379,6 @@ fn a_killed_server_on_sqlite_loses_and_halves_nothing() {
 fn a_killed_server_on_postgresql_loses_and_halves_nothing() {
     if Backend::Postgres.is_there() {
         kill_servers(Backend::Postgres);
-    }
-}
-
-/// A cluster of this test's own, which may be killed.
-struct Cluster {
-    programs: PathBuf,
-    folder: TempDir,
-}
-
-/// The user that runs PostgreSQL where the tests run as root, which it refuses: `nobody`.
-const UNPRIVILEGED: u32 = 65_534;
-
-impl Cluster {
-    /// None where PostgreSQL's server programs are not installed, which in CI they must be.
-    fn start() -> Option<Self> {
-        let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-        let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let candidates =
-            on_path.unwrap_or_default().into_iter().chain(installed.map(|entry| entry.path().join("bin")));
-        let Some(programs) = candidates.into_iter().find(|folder| folder.join("initdb").exists()) else {
-            assert!(std::env::var_os("CI").is_none(), "in CI PostgreSQL's server must be installed");
-            eprintln!("skipped: PostgreSQL's server is not installed");
-            return None;
-        };
-        // A socket's path must be short.
-        let folder = TempDir::with_prefix_in("dr-pg-", "/tmp").expect("a folder");
-        let cluster = Self { programs, folder };
-        if cluster.is_root() {
-            chown(cluster.folder.path(), Some(UNPRIVILEGED), None).expect("given away");
-        }
-        cluster.run(
-            "initdb",
-            &["--no-sync", "--auth=trust", "--username=postgres", "--pgdata", &cluster.data()],
-        );
-        cluster.start_again();
-        Some(cluster)
-    }
-
-    fn is_root(&self) -> bool {
-        let id = Command::new("id").arg("-u").output().expect("id runs");
-        id.stdout == b"0\n"
-    }
-
-    fn data(&self) -> String {
-        self.folder.path().join("data").display().to_string()
-    }
-
-    fn try_run(&self, program: &str, arguments: &[&str]) -> bool {
-        let mut command = Command::new(self.programs.join(program));
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
-        if self.is_root() {
-            command.uid(UNPRIVILEGED);
-        }
-        command.stderr(Stdio::null()).status().expect("the program runs").success()
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        assert!(self.try_run(program, arguments), "{program} {arguments:?}");
-    }
-
-    /// Starts, once what is left of a killed one has gone. Commits are synchronous: what is acknowledged survives a
-    /// kill of the processes. (`fsync` is for the death of the machine.)
-    fn start_again(&self) {
-        let options = format!("-k {} -c listen_addresses= -c fsync=off", self.folder.path().display());
-        let log = self.folder.path().join("log").display().to_string();
-        let started = Instant::now();
-        while !self.try_run(
-            "pg_ctl",
-            &["start", "--wait", "--pgdata", &self.data(), "--log", &log, "--options", &options],
-        ) {
-            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", fs::read_to_string(&log));
-        }
-    }
-
-    /// Kills the postmaster, as a machine that runs out of memory may.
-    fn kill(&self) {
-        let pid =
-            fs::read_to_string(Path::new(&self.data()).join("postmaster.pid")).expect("a running server");
-        let pid = pid.lines().next().expect("a process id");
-        assert!(Command::new("kill").args(["-9", pid]).status().expect("kill runs").success());
-    }
-
-    fn url(&self) -> String {
-        format!("postgres://postgres@/postgres?host={}", self.folder.path().display())
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.try_run("pg_ctl", &["stop", "--mode=immediate", "--pgdata", &self.data()]);
     }
 }
 
@@ -465,10 +426,57 @@ fn a_killed_postgresql_loses_and_halves_nothing_and_the_server_recovers_by_itsel
         until_ready(&server.address);
         worker.take_up(&server.address, cut);
         tally.add(cut);
+        // So that the next cleanup removes rows.
+        if tally.total() % 3 == 0 && worker.now.available > 0 {
+            cluster.execute(EXPIRE);
+            (worker.now.available, worker.archived) = (0, None);
+        }
     }
-    let mut verify = demo.command(&["verify"]);
-    assert!(verify.env("DATABASE_URL", cluster.url()).output().expect("it runs").status.success());
+    let run = |arguments: &[&str]| {
+        let mut command = demo.command(arguments);
+        command.env("DATABASE_URL", cluster.url()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    for _ in 0..(rounds() / 15).max(1) {
+        let mut seed =
+            run(&["seed", "--replace", "--yes", "--as-of", "2026-02-02"]).spawn().expect("it runs");
+        std::thread::sleep(Duration::from_millis(200) + after_a_moment(&mut chance, 2_000_000));
+        cluster.kill();
+        assert!(!seed.wait().expect("ended").success(), "the load was in flight");
+        cluster.start_again();
+        until_ready(&server.address);
+        assert!(run(&["verify"]).status().expect("it runs").success());
+        worker.take_up(&server.address, Operation::Load);
+        tally.add(Operation::Load);
+    }
     tally.say("PostgreSQL killed");
+}
+
+#[test]
+fn a_wait_for_a_lock_is_told_whatever_language_postgresql_speaks() {
+    // Without a locale of its own on this machine, a language is chosen by the environment.
+    let german = [("LANGUAGE", "de"), ("LC_ALL", "C.UTF-8")];
+    let Some(cluster) = Cluster::start_with(&["lc_messages=C.UTF-8"], &german, |_| {}) else { return };
+    let refused = cluster.connect().batch_execute("select 1 / 0").expect_err("refused").to_string();
+    if !refused.contains("durch Null") {
+        eprintln!("skipped: PostgreSQL has no German messages here: {refused}");
+        return;
+    }
+    let demo = Demo::new();
+    // The superuser's server lets the application role choose its language; a login of that role then does.
+    let by_owner = demo.serve_at(&cluster.url());
+    cluster.execute("create role demo_server login in role demo_app");
+    let by_login = demo.serve_at(&format!("{}&user=demo_server", cluster.url()));
+    let worker = Worker::new(&by_owner);
+    let mut holder = cluster.connect();
+    holder.batch_execute("begin; select from demo.demo_user_sessions for update").expect("held");
+    std::thread::scope(|scope| {
+        for server in [&by_owner, &by_login] {
+            scope.spawn(|| assert_unavailable(&worker.send(&server.address, Operation::Write)));
+        }
+    });
+    holder.batch_execute("rollback").expect("let go");
+    assert_eq!(worker.send(&by_login.address, Operation::Write).expect("an answer").status, 201);
 }
 
 #[test]
@@ -480,8 +488,8 @@ fn connections_cut_in_the_middle_of_a_transaction_are_told_and_replaced() {
     let server = demo.serve();
     let mut worker = Worker::new(&server);
     let mut chance = Chance::new();
-    let mut cuts = 0;
-    while cuts < rounds() {
+    let mut tally = Tally::default();
+    while tally.total() < rounds() {
         let delay = after_a_moment(&mut chance, 20_000);
         let cut_off = || {
             demo.execute_in_base(
@@ -501,12 +509,13 @@ fn connections_cut_in_the_middle_of_a_transaction_are_told_and_replaced() {
                     cut => {
                         assert_unavailable(&cut);
                         worker.take_up(&server.address, operation);
-                        cuts += 1;
+                        tally.add(operation);
                     }
                 }
             }
         });
     }
+    tally.say("connections cut");
 }
 
 #[test]

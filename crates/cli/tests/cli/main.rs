@@ -7,10 +7,12 @@
 )]
 
 mod attach;
+mod cluster;
 mod database;
 mod faults;
 mod harness;
 mod serve;
 mod servers;
 mod sessions;
+mod tls;
 mod usage;

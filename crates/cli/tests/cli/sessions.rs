@@ -107,12 +107,29 @@ on_each_database! { fn a_new_base_keeps_what_users_have_made(backend) {
     let demo = Demo::seeded_on(backend);
     let server = demo.serve();
     let triage = server.sign_in(TRIAGE);
+    // Archived: an edit, a subject under a base case, and their audit entries. Live: a record of the user's own with its entry, and a deletion.
+    let newest = triage.newest_case();
+    triage.edit_case(&newest, "Archived");
+    let subject = r#"{"name":"Somebody","role":"WITNESS"}"#;
+    let (status, made) = triage.request("POST", &format!("/cases/{newest}/subjects"), subject);
+    assert_eq!(status, 201, "{made}");
+    demo.run(&["reset", TRIAGE, "--yes"]).succeeds();
     let (status, made) = triage.request("POST", "/cases", r#"{"details":"Mine alone"}"#);
     assert_eq!(status, 201, "{made}");
     let path = format!("/cases/{}", made["id"].as_str().expect("an id"));
+    let delete = "delete from investigation_notes where id = (select id from investigation_notes order by id limit 1)";
+    demo.run(&["sql", delete, "--user", TRIAGE]).succeeds();
     let refused = demo.run(&["seed", "--replace", "--as-of", "2026-02-02"]);
     assert_eq!(refused.code, 3, "{refused:?}");
-    assert!(refused.stderr.contains("1 session with 2 changes"), "{refused:?}");
+    for told in [
+        "1 session with 3 changes, and 1 archive that can be restored, stay",
+        "live: 0 edits and 1 deletion of base records, 2 records of the users' own",
+        "in the archives: 1 edit and 0 deletions of base records, 3 records of the users' own, 1 of them under a base record",
+        "an undo merges its archive",
+        "nothing was changed",
+    ] {
+        assert!(refused.stderr.contains(told), "{told}: {refused:?}");
+    }
     demo.run(&["seed", "--replace", "--yes", "--as-of", "2026-02-02"]).succeeds();
     assert_eq!(triage.get(&path)["details"], "Mine alone");
     demo.run(&["verify"]).succeeds();

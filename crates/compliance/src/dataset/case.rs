@@ -13,10 +13,11 @@ use super::rows::{
     AssociationRow, AuditRow, Batch, CaseRow, InvestigationRow, MessageRow, NoteRow, RiuRow, SubjectRow,
 };
 use super::seed::{
-    Bank, DepartmentKind, EndPhrases, Flagship, Naming, NoteKind, Outcome, Person as Grammar, Section,
-    Severity, Voice, VoiceChannel,
+    Bank, DepartmentKind, EndPhrases, Exchange, Flagship, Naming, NoteKind, Outcome, Person as Grammar,
+    Section, Severity, Voice, VoiceChannel,
 };
 use super::story::{Story, Writer};
+use super::template::{Slot, Template};
 
 /// Children of one case have ordinals of their own in this range.
 const CHILDREN: u64 = 64;
@@ -36,9 +37,13 @@ struct CaseWriter<'a, 'b> {
     closed: Option<NaiveDateTime>,
     /// The last planned moment that anything can happen to this case.
     end: NaiveDateTime,
+    /// The last planned moment before the date of the dataset.
+    now: NaiveDateTime,
     /// Nothing but intake has happened.
     untouched: bool,
     last: NaiveDateTime,
+    /// What the reporter was asked last.
+    asked: Option<&'a Exchange>,
     children: [u64; 6],
 }
 
@@ -51,7 +56,13 @@ pub(crate) fn write(world: &World<'_>, numbered: &Numbered, earlier: &[String], 
     let flagship =
         if let Special::Flagship(index) = plan.special { Some(&seed.flagships[index]) } else { None };
     let accused = world.directory.person(plan.accused);
-    let (witness, victim, reporter) = colleagues(world, plan, &mut rng);
+    let (witness, victim, mut reporter) = colleagues(world, plan, &mut rng);
+    // Who speaks of retaliation is who reported the first matter, where that is known.
+    if let Special::FollowUp(first) = &plan.special
+        && !first.anonymous
+    {
+        reporter = colleagues(world, first, &mut Rng::new(world.master_seed, "story", first.ordinal)).2;
+    }
     let manager = accused.manager.map(|index| world.directory.person(index).full()).unwrap_or_default();
     let days_before = rng.between(1, 16);
     let minute = rng.between(7 * 60, 19 * 60);
@@ -66,7 +77,7 @@ pub(crate) fn write(world: &World<'_>, numbered: &Numbered, earlier: &[String], 
         &seed.locations[plan.place],
         [accused, witness, victim],
         manager,
-        world.calendar.shifted(when),
+        [world.calendar.shifted(when), world.calendar.shifted(plan.reported)],
         &mut rng,
     );
     let investigator =
@@ -97,8 +108,10 @@ pub(crate) fn write(world: &World<'_>, numbered: &Numbered, earlier: &[String], 
         earlier,
         closed,
         end,
+        now: now.max(end),
         untouched,
         last: plan.created,
+        asked: None,
         children: [0; 6],
     };
     writer.write(batch);
@@ -136,6 +149,16 @@ fn colleagues(world: &World<'_>, plan: &CasePlan, rng: &mut Rng) -> (Person, Per
         directory.person(one)
     };
     (next(), next(), next())
+}
+
+/// Nobody says twice in one report how long it lasted, how often it happened or what time it was.
+const SAID_ONCE: [Slot; 5] = [Slot::Weeks, Slot::Count, Slot::Time, Slot::Since, Slot::Weekday];
+
+/// One of the bank's texts, as far as possible one that repeats nothing of what was said.
+fn unsaid<'t>(rng: &mut Rng, bank: &'t Bank, said: &[Slot]) -> &'t Template {
+    let from = rng.index(bank.len());
+    let mut turn = bank[from..].iter().chain(&bank[..from]);
+    turn.find(|template| !said.iter().any(|&slot| template.has(slot))).unwrap_or(&bank[from])
 }
 
 /// One thing that happens to a case.
@@ -401,6 +424,7 @@ impl CaseWriter<'_, '_> {
         let group = &seed.phrases.groups[seed.categories[self.plan.category].group_index];
         let rng = &mut self.rng;
         let incident = self.story.incident;
+        let mut said: Vec<Slot> = Vec::new();
         let mut writer = Writer::new(&self.story, voice.person, voice.naming);
         for section in &voice.order {
             // Nobody tells everything: some leave out this, others that.
@@ -433,7 +457,9 @@ impl CaseWriter<'_, '_> {
             if *section == Section::Incident && follow_up {
                 writer.say(rng.pick(&report.follow_up));
             }
-            writer.say(rng.pick(bank));
+            let template = unsaid(rng, bank, &said);
+            said.extend(SAID_ONCE.iter().filter(|&&slot| template.has(slot)));
+            writer.say(template);
             if voice.breaks.contains(section) {
                 writer.paragraph();
             }
@@ -652,29 +678,31 @@ impl CaseWriter<'_, '_> {
         } else {
             let bank = match self.plan.special {
                 Special::Repeat { nth } if nth > 0 => &phrases.repeat,
+                Special::FollowUp(_) => &phrases.retaliation,
                 _ => &phrases.accused,
             };
             people.push((self.story.accused.clone(), "ACCUSED", bank));
-            let others = self.rng.weighted(&[34, 42, 24]);
-            let mut more = vec![
-                (self.story.witness.clone(), "WITNESS", &phrases.witness),
-                (self.story.victim.clone(), "VICTIM", &phrases.victim),
-            ];
+            let others = self.rng.weighted(&[12, 52, 36]);
+            let mut more = vec![(self.story.victim.clone(), "VICTIM", &phrases.victim)];
             if let Some(reporter) = self.reporter.clone() {
                 more.push((reporter, "REPORTER", &phrases.reporter));
             }
             let group = self.world.seed.categories[self.plan.category].group_index;
             // Harm to a person is what these two groups are about; elsewhere the company is harmed.
             if group > 0 && self.world.seed.groups[group].department != DepartmentKind::Safety {
-                more.remove(1);
+                more.remove(0);
             }
             self.rng.shuffle(&mut more);
+            // Whoever was there is heard in nearly every case, so they are rarely left out.
+            let at = if self.rng.percent(85) { 0 } else { more.len() };
+            more.insert(at, (self.story.witness.clone(), "WITNESS", &phrases.witness));
             people.extend(more.into_iter().take(others));
         }
         for (person, role, bank) in people {
             let id = self.child(Child::Subject);
             let mut notes = self.say(bank);
-            if role == "ACCUSED" && !self.earlier.is_empty() {
+            let is_repeat = matches!(self.plan.special, Special::Repeat { .. });
+            if role == "ACCUSED" && is_repeat && !self.earlier.is_empty() {
                 notes = format!("{notes} Earlier: {}.", self.earlier.join(", "));
             }
             let manager = person.manager.map(|index| self.world.directory.person(index).full());
@@ -729,7 +757,11 @@ impl CaseWriter<'_, '_> {
         }
         let messages = self.message_count();
         for nth in 0..messages {
-            let percent = if nth == 0 { 6 } else { 10 + 80 * nth as i64 / messages as i64 };
+            let percent = match nth {
+                0 => 6,
+                _ if self.tells_result(nth, messages) || nth == 3 && messages == 4 => 101,
+                _ => 10 + 80 * nth as i64 / messages as i64,
+            };
             steps.push((percent, Step::Message(nth, messages)));
         }
         if let Some(extended) = self.plan.extended {
@@ -782,7 +814,15 @@ impl CaseWriter<'_, '_> {
                 investigator.id
             }
             Step::Message(nth, of) => {
-                let time = self.moment(percent);
+                let time = if percent <= 100 || self.closed.is_none() {
+                    self.moment(percent.min(97))
+                } else {
+                    // The result is told once there is one; reporters answer when they next look.
+                    let inbound = nth % 2 == 1;
+                    let wait = self.rng.between(6, 40) * if inbound { 47 } else { 1 };
+                    self.last = self.last.max((self.last + Duration::minutes(wait)).min(self.now));
+                    self.last
+                };
                 self.message(batch, nth, of, time);
                 investigator.id
             }
@@ -925,7 +965,10 @@ impl CaseWriter<'_, '_> {
             self.say_ending(|ending| &ending.cause)
         };
         let group = self.world.seed.categories[self.plan.category].group_index;
-        let lessons = self.say(&self.world.seed.phrases.groups[group].lesson);
+        let lessons = match self.ending().lesson.is_empty() {
+            true => self.say(&self.world.seed.phrases.groups[group].lesson),
+            false => self.say_ending(|ending| &ending.lesson),
+        };
         Findings { summary, detail, cause: Some(cause), lessons: Some(lessons) }
     }
 
@@ -1016,7 +1059,16 @@ impl CaseWriter<'_, '_> {
                 note.map_or((NoteKind::General, String::new()), |note| (note.kind, note.content.clone()))
             }
             NoteStep::Plan => (NoteKind::General, self.say(&phrases.plan)),
-            NoteStep::Witness => (NoteKind::Interview, self.say(&phrases.interview_witness)),
+            NoteStep::Witness => {
+                // What witnesses say fits how the case ends.
+                let bank = match self.rng.below(100) {
+                    0..70 if true_ => &phrases.interview_witness_supports,
+                    0..60 if false_ => &phrases.interview_witness_contradicts,
+                    0..30 if !closed => &phrases.interview_witness_supports,
+                    _ => &phrases.interview_witness,
+                };
+                (NoteKind::Interview, self.say(bank))
+            }
             NoteStep::Accused if true_ && self.rng.percent(60) => {
                 (NoteKind::Interview, self.say(&phrases.interview_accused_admits))
             }
@@ -1061,7 +1113,7 @@ impl CaseWriter<'_, '_> {
         let last = nth + 1 == of;
         let is_read = self.closed.is_some() && !last || self.rng.percent(if last { 45 } else { 95 });
         let read = time + Duration::minutes(self.rng.between(9, 200));
-        let read = read.min(self.end.max(time));
+        let read = read.min(self.now.max(time));
         batch.case_messages.push(MessageRow {
             organization_id: self.world.organization_id,
             id,
@@ -1077,6 +1129,11 @@ impl CaseWriter<'_, '_> {
         });
     }
 
+    /// Whether the message `nth` of so many tells the reporter how the case has ended.
+    fn tells_result(&self, nth: usize, of: usize) -> bool {
+        self.flagship.is_none() && self.closed.is_some() && nth == if of == 5 { 4 } else { 2 }
+    }
+
     fn message_text(&mut self, nth: usize, of: usize) -> (bool, Option<String>, String) {
         if let Some(flagship) = self.flagship {
             let message = &flagship.message[nth];
@@ -1085,28 +1142,38 @@ impl CaseWriter<'_, '_> {
         let seed = self.world.seed;
         let phrases = &seed.phrases.messages;
         let group = &seed.phrases.groups[seed.categories[self.plan.category].group_index];
-        let inbound = nth % 2 == 1;
         let last = nth + 1 == of;
-        if inbound {
-            let bank = if nth == 1 { &group.reply } else { &phrases.reply };
-            let bank = if last { &phrases.thanks } else { bank };
+        if nth % 2 == 1 {
+            let bank = match self.asked.take() {
+                Some(exchange) => &exchange.reply,
+                None if self.closed.is_some() => &phrases.thanks_for_closing,
+                None => &phrases.thanks_for_update,
+            };
             let template = self.rng.pick(bank);
             let text = Writer::new(&self.story, Grammar::First, Naming::Courtesy).say(template).finish();
             return (true, None, text);
         }
-        match nth {
-            0 => {
-                let subject = self.say(&phrases.acknowledge_subject);
-                let hello = self.say(&phrases.acknowledge);
-                let question = self.say(&group.question);
-                (false, Some(subject), format!("{hello} {question}"))
-            }
-            _ if last && self.closed.is_some() => {
-                (false, Some(self.say(&phrases.closing_subject)), self.say(&phrases.closing))
-            }
-            _ if last => (false, None, self.say(&phrases.update)),
-            _ => (false, Some(self.say(&phrases.question_subject)), self.say(&phrases.question)),
+        if self.tells_result(nth, of) {
+            let subject = self.say(&phrases.closing_subject);
+            let result = self.say_ending(|ending| &ending.message);
+            let rest = self.say(&phrases.closing);
+            return (false, Some(subject), format!("{result} {rest}"));
         }
+        if nth == 0 {
+            let exchange = self.rng.pick(&group.exchange);
+            self.asked = Some(exchange);
+            let subject = self.say(&phrases.acknowledge_subject);
+            let hello = self.say(&phrases.acknowledge);
+            let question = Writer::team(&self.story).say(&exchange.question).finish();
+            return (false, Some(subject), format!("{hello} {question}"));
+        }
+        if last || of == 4 {
+            return (false, None, self.say(&phrases.update));
+        }
+        let exchange = self.rng.pick(&phrases.exchange);
+        self.asked = Some(exchange);
+        let question = Writer::team(&self.story).say(&exchange.question).finish();
+        (false, Some(self.say(&phrases.question_subject)), question)
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -157,12 +157,32 @@ impl Figures {
     }
 }
 
+/// Colors for light pages and for dark ones, whichever the reader prefers.
+const STYLE: &str = "\
+<style>
+.page { fill: #ffffff }
+.title { fill: #1f2937 }
+.note { fill: #6b7280 }
+.label { fill: #374151 }
+.bar { fill: #2563eb }
+.line { stroke: #e5e7eb }
+@media (prefers-color-scheme: dark) {
+.page { fill: #0d1117 }
+.title { fill: #f0f6fc }
+.note { fill: #9198a1 }
+.label { fill: #d1d7e0 }
+.bar { fill: #6ea8fe }
+.line { stroke: #2f3742 }
+}
+</style>
+";
+
 fn frame(title: &str, height: i64) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>{title}</title>\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"600\" fill=\"#1f2937\">{title}</text>\n"
+         font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>{title}</title>\n{STYLE}\
+         <rect width=\"{WIDTH}\" height=\"{height}\" class=\"page\"/>\n\
+         <text x=\"{LEFT}\" y=\"24\" font-size=\"16\" font-weight=\"600\" class=\"title\">{title}</text>\n"
     )
 }
 
@@ -173,19 +193,18 @@ fn columns(title: &str, subtitle: &str, bars: Vec<Bar>) -> String {
     let (width, height) = (WIDTH - LEFT - 20, HEIGHT - BOTTOM - TOP);
     let step = width / (bars.len().max(1) as i64);
     // Writing to a string cannot fail.
-    let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"40\" fill=\"#6b7280\">{subtitle}</text>");
-    for quarter in 0..=4 {
+    let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"40\" class=\"note\">{subtitle}</text>");
+    // A scale, where the bars do not say their values themselves.
+    let has_scale = bars.iter().all(|bar| bar.text.is_empty());
+    for quarter in 0..=if has_scale { 4 } else { 0 } {
         let y = HEIGHT - BOTTOM - height * quarter / 4;
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"#e5e7eb\"/>",
-            WIDTH - 20
-        );
-        if bars.iter().all(|bar| bar.text.is_empty()) {
+        let _ =
+            writeln!(svg, "<line x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" class=\"line\"/>", WIDTH - 20);
+        if has_scale {
             let value = most * quarter / 4;
             let _ = writeln!(
                 svg,
-                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#6b7280\">{value}</text>",
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" class=\"note\">{value}</text>",
                 LEFT - 6,
                 y + 4
             );
@@ -198,19 +217,19 @@ fn columns(title: &str, subtitle: &str, bars: Vec<Bar>) -> String {
         let middle = x + step / 2;
         let _ = writeln!(
             svg,
-            "<rect x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{tall}\" fill=\"#2563eb\"/>",
+            "<rect x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{tall}\" class=\"bar\"/>",
             x + step / 8,
             (step - step / 4).max(1)
         );
         let _ = writeln!(
             svg,
-            "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#374151\">{}</text>",
+            "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"10\" class=\"label\">{}</text>",
             HEIGHT - BOTTOM + 16,
             bar.label
         );
         let _ = writeln!(
             svg,
-            "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#374151\">{}</text>",
+            "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\" font-size=\"10\" class=\"label\">{}</text>",
             y - 4,
             bar.text
         );
@@ -229,13 +248,13 @@ fn rows_chart(title: &str, bars: Vec<Bar>) -> String {
         let long = 420 * bar.value / most;
         let _ = writeln!(
             svg,
-            "<text x=\"200\" y=\"{}\" text-anchor=\"end\" fill=\"#374151\">{}</text>",
+            "<text x=\"200\" y=\"{}\" text-anchor=\"end\" class=\"label\">{}</text>",
             y + 15,
             bar.label
         );
-        let _ = writeln!(svg, "<rect x=\"210\" y=\"{y}\" width=\"{long}\" height=\"20\" fill=\"#2563eb\"/>");
+        let _ = writeln!(svg, "<rect x=\"210\" y=\"{y}\" width=\"{long}\" height=\"20\" class=\"bar\"/>");
         let _ =
-            writeln!(svg, "<text x=\"{}\" y=\"{}\" fill=\"#374151\">{}</text>", 216 + long, y + 15, bar.text);
+            writeln!(svg, "<text x=\"{}\" y=\"{}\" class=\"label\">{}</text>", 216 + long, y + 15, bar.text);
     }
     svg.push_str("</svg>\n");
     svg

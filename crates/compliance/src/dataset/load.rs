@@ -98,16 +98,17 @@ fn expected_rows(seed: &SeedData, options: &DatasetOptions) -> u64 {
         .sum()
 }
 
-/// Loads the dataset into an empty database whose tables exist, inside the transaction that is open on `conn`.
+/// Makes the dataset from `seed` and loads it into an empty database whose tables exist, inside the transaction that
+/// is open on `conn`.
 ///
 /// Indexes are set aside while the rows come in and made again at the end, by their own definitions: sorting once
 /// is faster than inserting in the middle of a tree.
 pub fn load(
     conn: &mut AnyConnection,
+    seed: &SeedData,
     options: DatasetOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<LoadSummary, DatasetError> {
-    let seed = SeedData::embedded()?;
     refuse_if_not_empty(conn)?;
     let indexes = set_indexes_aside(conn)?;
     let mut sink = Loader {

@@ -26,7 +26,7 @@ use chrono::NaiveDate;
 pub use generate::generate;
 pub use load::{LoadSummary, Progress, load, migrate, refuse_newer};
 pub use rows::Batch;
-pub use seed::{SeedData, SeedError, Sources};
+pub use seed::{SeedData, SeedError, SeedMistake, Sources};
 
 /// The seed of the bundled dataset.
 pub const MASTER_SEED: u64 = 20_260_202;
@@ -66,7 +66,7 @@ impl DatasetOptions {
 /// Why a dataset could not be made or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// A mistake in the authored inputs.
+    /// Mistakes in the authored inputs.
     #[error(transparent)]
     Seed(#[from] SeedError),
     /// The options cannot be met.

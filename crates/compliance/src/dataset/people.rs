@@ -207,12 +207,18 @@ impl<'a> Directory<'a> {
             self.organization.places[0]
         } else {
             let name = &self.organization.divisions[usize::from(division)].name;
-            let weight = |&place: &usize| {
-                let location = &self.seed.locations[place];
-                if location.houses(name) { location.weight } else { 0 }
+            let department = &self.seed.departments[usize::from(department)];
+            let weights = |suits: &dyn Fn(&Location) -> bool| -> Vec<u32> {
+                let locations = self.organization.places.iter().map(|&place| &self.seed.locations[place]);
+                let weight = |one: &Location| if one.houses(name) && suits(one) { one.weight } else { 0 };
+                locations.map(weight).collect()
             };
-            let weights: Vec<u32> = self.organization.places.iter().map(weight).collect();
-            self.organization.places[rng.weighted(&weights)]
+            let mut suitable = weights(&|location| location.suits(department));
+            // A small organization has no plant: its technicians share the offices.
+            if suitable.iter().sum::<u32>() == 0 {
+                suitable = weights(&|_| true);
+            }
+            self.organization.places[rng.weighted(&suitable)]
         };
         let pool = self.seed.locations[place].pool;
         let name_rank = self.leaders_in_pool[pool];

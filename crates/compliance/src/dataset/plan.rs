@@ -10,7 +10,7 @@ use chrono::{Datelike, Duration, NaiveDate, NaiveDateTime, Timelike};
 use super::calendar::{self, Calendar, add_office_minutes, at, is_weekend, minute_of_day, office_minutes};
 use super::people::Directory;
 use super::rng::{Even, Rng, hash};
-use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, Region, SeedData, Severity};
+use super::seed::{FlagshipChannel, Organization, Outcome, REQUEST, RETALIATION, Region, SeedData, Severity};
 
 /// Weeks before the anchor; one more follows it, for dates that are no Mondays.
 pub(crate) const WEEKS: i64 = 156;
@@ -555,15 +555,20 @@ impl<'a> Planner<'a> {
 
         let category = match &special {
             Special::Flagship(index) => seed.flagships[*index].category_index,
-            Special::FollowUp(_) => self.category_by_code("HAR-RET"),
+            Special::FollowUp(_) => self.category_by_code(RETALIATION),
             // The same kind of matter again.
             Special::Repeat { .. } => {
                 let mut own = Rng::new(self.master_seed, "repeats", u64::from(person));
-                let habit = own.index(seed.categories.len());
-                let habit = if self.is_request(habit) { self.category_by_code("HAR-BUL") } else { habit };
+                let work = self.directory.work(person);
+                let is_habit = |&category: &usize| {
+                    !self.is_request(category)
+                        && seed.incidents[category].iter().any(|incident| incident.happens_in(work))
+                };
+                let habits: Vec<usize> = (0..seed.categories.len()).filter(is_habit).collect();
+                let habit = *own.pick(&habits);
                 let group = seed.categories[habit].group_index;
                 let of_group: Vec<usize> =
-                    (0..seed.categories.len()).filter(|&c| seed.categories[c].group_index == group).collect();
+                    habits.into_iter().filter(|&c| seed.categories[c].group_index == group).collect();
                 if rng.percent(70) { habit } else { *rng.pick(&of_group) }
             }
             _ => {
@@ -820,8 +825,18 @@ fn close_simple(rng: &mut Rng, from: NaiveDateTime) -> NaiveDateTime {
         }
     }
     match windows.len() {
-        // Opened before office hours on a Thursday: first thing on Monday.
-        0 => from + Duration::days(4) - Duration::minutes(rng.between(5, 25)),
+        // Opened before office hours on a Thursday: first thing on Monday. After office hours on a Wednesday: late on
+        // Friday.
+        0 => {
+            let monday = from + Duration::days(4) - Duration::minutes(rng.between(5, 25));
+            let friday = from + Duration::days(2) + Duration::minutes(rng.between(5, 25));
+            match (is_weekend(monday.date()), is_weekend(friday.date())) {
+                (false, _) => monday,
+                (true, false) => friday,
+                // Opened in the first minutes of a Thursday.
+                (true, true) => at(from.date() + Duration::days(4), minute / 2, 0),
+            }
+        }
         _ => {
             let &(date, opens, closes) = rng.pick(&windows);
             at(date, rng.between(opens, closes - 1), i64::from(from.second()))

@@ -1,6 +1,6 @@
 //! Puts words to a case: one story, told by the people who have a part in it.
 
-use chrono::{Datelike, NaiveDateTime, Timelike};
+use chrono::{Datelike, Duration, Months, NaiveDateTime, Timelike};
 
 use super::people::Person;
 use super::rng::Rng;
@@ -20,8 +20,9 @@ pub(crate) struct Story<'a> {
     pub(crate) case: String,
     pub(crate) investigator: String,
     pub(crate) first_case: String,
-    /// The local time of the incident.
+    /// The local time of the incident, and of its report.
     pub(crate) when: NaiveDateTime,
+    pub(crate) reported: NaiveDateTime,
     words: [usize; 2],
     evidence: [usize; 2],
     plural_evidence: bool,
@@ -32,15 +33,17 @@ pub(crate) struct Story<'a> {
 }
 
 const COUNTS: [&str; 5] = ["two", "three", "four", "five", "six"];
-const WEEKS: [&str; 8] = [
-    "two weeks",
-    "three weeks",
-    "a month",
-    "six weeks",
-    "two months",
-    "three months",
-    "half a year",
-    "five weeks",
+
+/// How long it has been going on, in words and in days.
+const WEEKS: [(&str, i64); 8] = [
+    ("two weeks", 14),
+    ("three weeks", 21),
+    ("a month", 30),
+    ("six weeks", 42),
+    ("two months", 61),
+    ("three months", 91),
+    ("half a year", 182),
+    ("five weeks", 35),
 ];
 
 impl<'a> Story<'a> {
@@ -52,7 +55,7 @@ impl<'a> Story<'a> {
         place: &'a Location,
         people: [Person; 3],
         manager: String,
-        when: NaiveDateTime,
+        [when, reported]: [NaiveDateTime; 2],
         rng: &mut Rng,
     ) -> Self {
         let [accused, witness, victim] = people;
@@ -77,6 +80,7 @@ impl<'a> Story<'a> {
             investigator: String::new(),
             first_case: String::new(),
             when,
+            reported,
             words,
             evidence: [first, second],
             plural_evidence: incident.evidence[first].is_plural(),
@@ -200,6 +204,14 @@ impl<'a, 'b> Writer<'a, 'b> {
             Slot::Date => self.push(&self.date()),
             Slot::Weekday => self.push(&story.when.format("%A").to_string()),
             Slot::Month => self.push(&story.when.format("%B").to_string()),
+            Slot::Since => {
+                let began = story.when - Duration::days(WEEKS[story.weeks].1);
+                self.push(&began.format("%B").to_string());
+            }
+            Slot::NextMonth => {
+                let next = story.reported.date() + Months::new(1);
+                self.push(&next.format("%B").to_string());
+            }
             Slot::Time => self.push(&self.time()),
             Slot::Shift => self.push(match story.when.hour() {
                 5..12 => "morning",
@@ -209,7 +221,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             }),
             Slot::Count => self.push(COUNTS[story.count]),
             Slot::Number => self.push(&story.number.to_string()),
-            Slot::Weeks => self.push(WEEKS[story.weeks]),
+            Slot::Weeks => self.push(WEEKS[story.weeks].0),
             Slot::Amount => self.push(&self.money(story.amount)),
             Slot::AmountSmall => self.push(&self.money((story.amount / 4).max(5))),
             Slot::A => self.write(&story.incident.a[story.words[0]]),
@@ -217,6 +229,8 @@ impl<'a, 'b> Writer<'a, 'b> {
             Slot::Gist => self.write(&story.incident.gist),
             Slot::Evidence => self.write(&story.incident.evidence[story.evidence[0]]),
             Slot::Evidence2 => self.write(&story.incident.evidence[story.evidence[1]]),
+            Slot::TheEvidence => self.known(&story.incident.evidence[story.evidence[0]]),
+            Slot::TheEvidence2 => self.known(&story.incident.evidence[story.evidence[1]]),
             Slot::EvIs => self.push(if story.plural_evidence { "are" } else { "is" }),
             Slot::EvWas => self.push(if story.plural_evidence { "were" } else { "was" }),
             Slot::EvS => self.push(if story.plural_evidence { "" } else { "s" }),
@@ -224,6 +238,18 @@ impl<'a, 'b> Writer<'a, 'b> {
             Slot::Case => self.push(&story.case),
             Slot::Investigator => self.push(&story.investigator),
             Slot::FirstCase => self.push(&story.first_case),
+        }
+    }
+
+    /// A noun phrase that has been spoken of before: with "the" where it began with "a" or "an".
+    fn known(&mut self, template: &Template) {
+        let from = self.out.len();
+        self.write(template);
+        for article in ["a ", "an "] {
+            if self.out[from..].starts_with(article) {
+                self.out.replace_range(from..from + article.len(), "the ");
+                break;
+            }
         }
     }
 

@@ -235,6 +235,7 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions, now: DateTime<Utc>) ->
         if !connect::work_as(&mut Link::Postgres(&mut conn), APPLICATION_ROLE)? {
             return Err(login_error(&mut conn, NEITHER)?);
         }
+        connect::warn_of_other_languages(&mut Link::Postgres(&mut conn))?;
         migrate::check_current(&mut Link::Postgres(&mut conn))?;
         return in_transaction(&mut conn, Mode::Read, |conn| {
             let mut link = conn.link();
@@ -245,7 +246,13 @@ pub(crate) fn take_up(url: &str, options: &AttachOptions, now: DateTime<Utc>) ->
         });
     }
     migrate::migrate_postgres(&mut conn)?;
-    in_transaction(&mut conn, Mode::Write, |conn| Ok(take_up_in(conn, options, Claim::Open, now)?.0))
+    let attached = in_transaction(&mut conn, Mode::Write, |conn| {
+        Ok::<_, Error>(take_up_in(conn, options, Claim::Open, now)?.0)
+    })?;
+    let mut link = Link::Postgres(&mut conn);
+    connect::let_speak_english(&mut link)?;
+    connect::warn_of_other_languages(&mut link)?;
+    Ok(attached)
 }
 
 fn base_row(link: &mut Link<'_>) -> Result<Option<BaseRow>> {
@@ -322,12 +329,5 @@ fn is_owner(conn: &mut PgConnection) -> Result<bool> {
          else pg_has_role(current_user, (select nspowner from pg_namespace where nspname = 'demo'), 'usage') end as flag",
         [],
     ))?;
-    Ok(row.is_some_and(|row| row.flag))
-}
-
-/// Whether the base is sealed and was not opened since. Constant time.
-pub(crate) fn is_sealed(link: &mut Link<'_>) -> Result<bool> {
-    let row: Option<Flag> =
-        link.first(Sql::new("select sealed_at is not null as flag from demo.demo_base", []))?;
     Ok(row.is_some_and(|row| row.flag))
 }

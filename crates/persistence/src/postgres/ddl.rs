@@ -18,6 +18,11 @@ fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
     join(key_names(spec).iter().map(|name| format!("{left}.{name} = {right}.{name}")), " and ")
 }
 
+/// Whether two values differ by their bytes: 1.0 and 1.00 do, and not every type has an equality.
+fn differs(left: &str, right: &str) -> String {
+    format!("row({left})::record *<> row({right})::record")
+}
+
 fn writable(spec: &TableSpec) -> Vec<String> {
     spec.writable().map(|column| quote(&column.name)).collect()
 }
@@ -77,6 +82,14 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
          constraint {} primary key (demo_layer, {})) with (fillfactor = 90);\n",
         quote(&spec.key_name),
         key_names(spec).join(", ")
+    );
+    // By its number a column is known again when it has another name.
+    let numbers: serde_json::Map<String, serde_json::Value> =
+        spec.columns.iter().map(|column| (column.name.clone(), column.number.into())).collect();
+    let _ = writeln!(
+        sql,
+        "comment on table demo_changes.{table} is {};",
+        literal(&serde_json::Value::Object(numbers).to_string())
     );
     for (is_unique, indexes) in [(true, &spec.uniques), (false, &spec.indexes)] {
         for index in indexes {
@@ -179,7 +192,7 @@ fn host_trigger(spec: &TableSpec, trigger: &TriggerSpec) -> String {
         // their bytes, since not every type has an equality.
         let changed = trigger.columns.iter().map(|&at| {
             let name = quote(&spec.columns[at].name);
-            format!("row(new.{name})::record *<> row(old.{name})::record")
+            differs(&format!("new.{name}"), &format!("old.{name}"))
         });
         when.push(format!("({})", join(changed, " or ")));
     }
@@ -219,7 +232,8 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
          or (u.layer_kind = 1 and u.demo_layer = demo.live_layer() and u.demo_kind <> 'deleted');\n",
         same = same_key(spec, "o", "u"),
     );
-    for column in spec.writable() {
+    // A value for GENERATED ALWAYS AS IDENTITY is refused, so that its trigger must see that none was given.
+    for column in spec.writable().filter(|column| !column.always_identity) {
         let Some(default) = default_value(column) else { continue };
         let _ = writeln!(
             sql,
@@ -258,7 +272,9 @@ impl Triggers<'_> {
         let all = attached.chain(outside).flat_map(|(child, attached)| {
             child.foreign_keys.iter().map(move |key| Incoming { child, key, attached })
         });
-        all.filter(|incoming| incoming.key.parent == self.spec.name).collect()
+        let mut incoming: Vec<_> = all.filter(|incoming| incoming.key.parent == self.spec.name).collect();
+        incoming.sort_by_key(|incoming| incoming.key.number);
+        incoming
     }
 
     /// Where the rows of a table are seen: its view, or the table itself if it has none.
@@ -267,9 +283,13 @@ impl Triggers<'_> {
         format!("{}.{}", if is_attached { "demo" } else { "public" }, quote(table))
     }
 
+    /// A trigger function. It finds every row by a key, whatever the tables looked like when its statements were
+    /// planned: a plan made over a change table that a VACUUM has found empty reads it as a whole, and one statement
+    /// that then writes many rows would do so for each of them.
     fn function(&self, purpose: &str, declarations: &str, body: &str) -> String {
         format!(
-            "create or replace function {}() returns trigger language plpgsql as $demo$\n#variable_conflict use_column\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
+            "create or replace function {}() returns trigger language plpgsql set enable_seqscan = off as $demo$\n\
+             #variable_conflict use_column\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
             function(self.spec, purpose)
         )
     }
@@ -365,8 +385,7 @@ impl Triggers<'_> {
     fn refuse_given_values(&self, inserted: bool) -> String {
         let mut sql = String::new();
         for column in &self.spec.columns {
-            let is_generated = column.generated.is_some();
-            if !is_generated && (inserted || !column.always_identity) {
+            if column.generated.is_none() && !column.always_identity {
                 continue;
             }
             let name = quote(&column.name);
@@ -377,7 +396,7 @@ impl Triggers<'_> {
                 )
             } else {
                 (
-                    format!("row(new.{name})::record *<> row(old.{name})::record"),
+                    differs(&format!("new.{name}"), &format!("old.{name}")),
                     format!("column \"{}\" can only be updated to DEFAULT", column.name),
                 )
             };
@@ -388,8 +407,26 @@ impl Triggers<'_> {
                 literal(&column.name),
                 literal(&self.spec.name)
             );
+            if inserted
+                && column.always_identity
+                && let Some(value) = default_value(column)
+            {
+                let _ = writeln!(sql, "  new.{name} := {value};");
+            }
         }
         sql
+    }
+
+    /// Refuses a row that no partition takes; the change table has none.
+    fn refuse_without_partition(&self) -> String {
+        let Some(condition) = &self.spec.partitions else { return String::new() };
+        format!(
+            "  if (select ({condition}) is not true from (select new.*) n) then\n    \
+             raise exception {} using errcode = 'check_violation', table = {}, schema = 'public';\n  end if;\n",
+            literal(&format!("no partition of relation \"{}\" found for row", self.spec.name))
+                .replace('%', "%%"),
+            literal(&self.spec.name)
+        )
     }
 
     /// Whether the host has row triggers, which must see every change of a row as the table would make it.
@@ -407,7 +444,7 @@ impl Triggers<'_> {
     }
 
     /// INSERT into a table with row triggers of the host's. A tombstone under the key makes way first, so that the
-    /// row is inserted and not updated.
+    /// row is inserted and not updated; it comes as created, which is what has its foreign keys checked.
     fn insert_with_host_triggers(&self) -> String {
         let columns = writable(self.spec);
         let (from, into) = self.returning_into_new();
@@ -417,12 +454,14 @@ impl Triggers<'_> {
             "{OFF}  delete from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c} and c.demo_kind = 'deleted'\n    \
              returning c.* into demo_v_row;\n  demo_v_was_there := found;\n{ON}  \
              insert into demo_changes.{table} as c ({layer}, {columns})\n    \
-             values (demo_v_layer, case when demo_v_was_there then 'edited' else 'created' end, demo_v_at, {values})\n    \
+             values (demo_v_layer, 'created', demo_v_at, {values})\n    \
              returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
              if not found then\n    if demo_v_was_there then\n{OFF}      \
              insert into demo_changes.{table} ({layer}, {columns}) values (demo_v_layer, 'deleted', demo_v_at, {tombstone});\n    \
-             end if;\n{BACK}    return null;\n  end if;\n{BACK}  \
-             if demo_v_kind = 'created' and exists (select 1 from public.{table} b where {same_b}) then\n    {raise};\n  end if;\n",
+             end if;\n{BACK}    return null;\n  end if;\n  \
+             if demo_v_was_there then\n{OFF}    demo_v_kind := 'edited';\n    \
+             update demo_changes.{table} c set demo_kind = demo_v_kind where c.demo_layer = demo_v_layer and {same_c};\n{BACK}  \
+             else\n{BACK}    if exists (select 1 from public.{table} b where {same_b}) then\n      {raise};\n    end if;\n  end if;\n",
             table = self.table,
             same_c = same_key(self.spec, "c", "new"),
             same_b = same_key(self.spec, "b", "new"),
@@ -450,6 +489,7 @@ impl Triggers<'_> {
             raise = self.unique_violation(&self.spec.key_name),
         );
         let mut body = self.refuse_given_values(true);
+        body.push_str(&self.refuse_without_partition());
         let mut declarations = Self::DECLARATIONS.to_owned();
         if self.has_host_triggers() {
             body.push_str(&self.insert_with_host_triggers());
@@ -458,7 +498,7 @@ impl Triggers<'_> {
             body.push_str(&write);
         }
         body.push_str(&self.refuse_unique_clash(true));
-        if !self.spec.foreign_keys.is_empty() {
+        if self.spec.foreign_keys.iter().any(|key| !key.deferred) {
             body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
         }
         body.push_str(self.tracking());
@@ -520,6 +560,7 @@ impl Triggers<'_> {
             format!("  {write} into {into};\n  if demo_v_was_base then\n    {bury};\n  end if;\n")
         };
         let mut body = self.refuse_given_values(false);
+        body.push_str(&self.refuse_without_partition());
         if with_host {
             body.push_str(OFF);
         }
@@ -541,8 +582,9 @@ impl Triggers<'_> {
         );
         body.push_str(&self.refuse_unique_clash(false));
         let referring = self.referring_columns();
-        if !referring.is_empty() {
-            let changed = referring.iter().map(|name| format!("new.{name} is distinct from old.{name}"));
+        if !self.settled(false).is_empty() {
+            let changed =
+                referring.iter().map(|name| differs(&format!("new.{name}"), &format!("old.{name}")));
             let _ = writeln!(
                 body,
                 "  if {} then\n    perform set_config('demo.unsettled', '1', true);\n  end if;",
@@ -611,7 +653,7 @@ impl Triggers<'_> {
             body.push_str(&self.take_into_layer());
             self.delete_or_bury(&mut body);
         }
-        if !self.incoming().is_empty() {
+        if !self.settled(false).is_empty() {
             body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
         }
         body.push_str("  return old;\n");
@@ -630,27 +672,50 @@ impl Triggers<'_> {
         );
     }
 
-    /// The queue: constraint triggers on the change table that check the foreign keys of a row that has come, and
-    /// act on the children of a row that has gone. They concern only the live layer of the bound session: the
-    /// engine itself moves and purges changes past them.
+    /// The queue: constraint triggers on the change table that act on the children of a row that has gone, and check
+    /// the foreign keys of a row that has come. They concern only the live layer of the bound session: the engine
+    /// itself moves and purges changes past them.
+    ///
+    /// What the database does at the end of a statement is done when the view's statement trigger asks for it; what
+    /// it does at COMMIT is left in the queue. Of a deferred key that is its check and NO ACTION; an action is never
+    /// deferred.
     fn settle(&self) -> String {
-        let mut body = String::new();
-        for key in &self.spec.foreign_keys {
-            body.push_str(&self.check_parent(key));
+        let mut sql = String::new();
+        for (at_commit, purpose) in [(false, "settle"), (true, "deferred")] {
+            let body = self.settled(at_commit);
+            if !body.is_empty() {
+                sql.push_str(&self.queue(purpose, at_commit, &body));
+            }
         }
-        for incoming in &self.incoming() {
-            body.push_str(&self.act_on_children(incoming));
-        }
-        if body.is_empty() {
-            return String::new();
-        }
-        body.push_str("  return null;\n");
+        sql
+    }
+
+    /// What is done at the end of a statement, or at COMMIT; empty where that is nothing.
+    fn settled(&self, at_commit: bool) -> String {
+        let actions = self.incoming();
+        let actions = actions.iter().map(|incoming| self.act_on_children(incoming, at_commit));
+        let keys = self.spec.foreign_keys.iter().filter(|key| key.deferred == at_commit);
+        actions.chain(keys.map(|key| self.check_parent(key))).collect()
+    }
+
+    fn queue(&self, purpose: &str, at_commit: bool, body: &str) -> String {
         let table = &self.table;
-        let settle = function(self.spec, "settle");
-        let referring = self.referring_columns();
+        // At COMMIT another session may be bound: the row is looked at in its own world.
+        let (declarations, begin, end) = if at_commit {
+            (
+                "  demo_v_bound constant text := coalesce(current_setting('demo.layer', true), '');\n",
+                "  perform set_config('demo.layer', (case when tg_op = 'DELETE' then old.demo_layer else new.demo_layer end)::text, true);\n",
+                "  perform set_config('demo.layer', demo_v_bound, true);\n  return null;\n",
+            )
+        } else {
+            ("", "", "  return null;\n")
+        };
+        let mut sql = self.function(purpose, declarations, &format!("{begin}{body}{end}"));
+        let function = function(self.spec, purpose);
+        // A row that has moved to another key since it was checked is checked again there.
+        let watched = self.referring_columns().into_iter().chain(key_names(self.spec));
         let changed =
-            join(referring.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or ");
-        let mut sql = self.function("settle", "", &body);
+            join(watched.map(|name| differs(&format!("new.{name}"), &format!("old.{name}"))), " or ");
         for event in ["insert", "update", "delete"] {
             let when = match event {
                 "insert" => "new.demo_kind = 'created' and new.demo_layer = demo.live_layer()".to_owned(),
@@ -662,9 +727,9 @@ impl Triggers<'_> {
             };
             let _ = writeln!(
                 sql,
-                "drop trigger if exists demo_settle_{event} on demo_changes.{table};\n\
-                 create constraint trigger demo_settle_{event} after {event} on demo_changes.{table} \
-                 deferrable initially deferred for each row when ({when}) execute function {settle}();"
+                "drop trigger if exists demo_{purpose}_{event} on demo_changes.{table};\n\
+                 create constraint trigger demo_{purpose}_{event} after {event} on demo_changes.{table} \
+                 deferrable initially deferred for each row when ({when}) execute function {function}();"
             );
         }
         sql
@@ -674,21 +739,33 @@ impl Triggers<'_> {
     fn check_parent(&self, key: &ForeignKeySpec) -> String {
         let columns: Vec<String> = key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
         let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+        let are =
+            |what: &str, all: &str| join(columns.iter().map(|name| format!("new.{name} is {what}")), all);
+        let (refers, is_mixed) = if key.full {
+            (format!("({})", are("not null", " or ")), format!("({}) or ", are("null", " or ")))
+        } else {
+            (are("not null", " and "), String::new())
+        };
         format!(
-            "  if tg_op <> 'DELETE' and new.demo_kind <> 'deleted' and {not_null}\n    \
+            "  if tg_op <> 'DELETE' and new.demo_kind <> 'deleted' and {refers}\n    \
              and (tg_op = 'INSERT' or old.demo_kind = 'deleted' or {changed})\n    \
              and exists (select 1 from demo_changes.{table} c where c.demo_layer = new.demo_layer and {same_row} and c.demo_kind <> 'deleted' and {same_values})\n    \
-             and not exists (select 1 from {parent} p where {refers}) then\n    \
+             and ({is_mixed}not exists (select 1 from {parent} p where {is_parent})) then\n    \
              raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {table_name}, schema = 'public',\n      \
              detail = format({detail}, concat_ws(', ', {values}));\n  end if;\n",
-            not_null = join(columns.iter().map(|name| format!("new.{name} is not null")), " and "),
-            changed =
-                join(columns.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or "),
+            changed = join(
+                columns
+                    .iter()
+                    .chain(&key_names(self.spec))
+                    .map(|name| format!("new.{name} is distinct from old.{name}")),
+                " or "
+            ),
             table = self.table,
             same_row = same_key(self.spec, "c", "new"),
-            same_values = join(columns.iter().map(|name| format!("c.{name} = new.{name}")), " and "),
+            same_values =
+                join(columns.iter().map(|name| format!("c.{name} is not distinct from new.{name}")), " and "),
             parent = self.seen(&key.parent),
-            refers = join(parents.iter().zip(&columns).map(|(p, c)| format!("p.{p} = new.{c}")), " and "),
+            is_parent = join(parents.iter().zip(&columns).map(|(p, c)| format!("p.{p} = new.{c}")), " and "),
             message = literal(&format!(
                 "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
                 self.spec.name, key.name
@@ -705,8 +782,9 @@ impl Triggers<'_> {
         )
     }
 
-    /// What a reference does when the row it refers to has gone or its key has changed.
-    fn act_on_children(&self, incoming: &Incoming<'_>) -> String {
+    /// What a reference does when the row it refers to has gone or its key has changed, at the end of the statement or
+    /// at COMMIT; empty where that is nothing.
+    fn act_on_children(&self, incoming: &Incoming<'_>, at_commit: bool) -> String {
         let Incoming { child, key, attached } = incoming;
         let columns: Vec<String> = key.columns.iter().map(|&at| quote(&child.columns[at].name)).collect();
         let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
@@ -741,29 +819,42 @@ impl Triggers<'_> {
                 values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
             )
         };
-        let set = |value: &dyn Fn(usize) -> String| {
-            let assignments =
-                columns.iter().enumerate().map(|(at, column)| format!("{column} = {}", value(at)));
+        let set = |updated: bool, value: &dyn Fn(usize) -> String| {
+            let is_set = |at: &usize| {
+                updated || key.deleted_columns.is_empty() || key.deleted_columns.contains(&key.columns[*at])
+            };
+            let set = (0..columns.len()).filter(is_set);
+            let assignments = set.map(|at| format!("{} = {}", columns[at], value(at)));
             format!("    update {seen} x set {} where {refers};\n", join(assignments, ", "))
         };
         let act = |action: Action, updated: bool| match action {
+            // An action is never deferred; NO ACTION is where its key is.
+            Action::NoAction if key.deferred != at_commit => String::new(),
+            Action::NoAction => refuse(false),
+            _ if at_commit => String::new(),
             // A table outside sessions cannot follow: its rows hold the parent.
             _ if !attached => refuse(true),
             Action::Restrict => refuse(true),
-            Action::NoAction => refuse(false),
-            Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
+            Action::Cascade if updated => set(updated, &|at| format!("new.{}", parents[at])),
             Action::Cascade => format!("    delete from {seen} x where {refers};\n"),
-            Action::SetNull => set(&|_| "null".to_owned()),
+            Action::SetNull => set(updated, &|_| "null".to_owned()),
             Action::SetDefault => {
-                set(&|at| child.columns[key.columns[at]].default.clone().unwrap_or_else(|| "null".to_owned()))
+                let set = set(updated, &|at| {
+                    default_value(&child.columns[key.columns[at]]).unwrap_or_else(|| "null".to_owned())
+                });
+                // A default that is what was there before changes nothing, and refers to nothing now.
+                set + &refuse(false)
             }
         };
-        let changed = join(parents.iter().map(|p| format!("new.{p} is distinct from old.{p}")), " or ");
+        let (deleted, updated) = (act(key.on_delete, false), act(key.on_update, true));
+        if deleted.is_empty() && updated.is_empty() {
+            return String::new();
+        }
+        // References follow a key that looks different, be it equal.
+        let changed = join(parents.iter().map(|p| differs(&format!("new.{p}"), &format!("old.{p}"))), " or ");
         format!(
-            "  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.demo_kind = 'deleted' and old.demo_kind <> 'deleted') then\n{}  \
-             elsif tg_op = 'UPDATE' and old.demo_kind <> 'deleted' and ({changed}) then\n{}  end if;\n",
-            act(key.on_delete, false),
-            act(key.on_update, true),
+            "  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.demo_kind = 'deleted' and old.demo_kind <> 'deleted') then\n{deleted}    null;\n  \
+             elsif tg_op = 'UPDATE' and old.demo_kind <> 'deleted' and ({changed}) then\n{updated}    null;\n  end if;\n",
         )
     }
 }

@@ -25,6 +25,8 @@ struct TableRow {
     refusal: Option<String>,
     #[diesel(sql_type = Text)]
     deferrable: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    partitions: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -141,6 +143,12 @@ struct ForeignKeyRow {
     on_delete: String,
     #[diesel(sql_type = Bool)]
     is_deferred: bool,
+    #[diesel(sql_type = Bool)]
+    is_full: bool,
+    #[diesel(sql_type = Bool)]
+    is_set_on_delete: bool,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
 const TABLES: &str = "select c.oid::bigint as oid, c.relname::text as name, case \
@@ -170,7 +178,9 @@ const TABLES: &str = "select c.oid::bigint as oid, c.relname::text as name, case
        then 'a partition of it has row-level security, which a view would bypass' \
      end as refusal, \
      coalesce((select string_agg(x.conname, ', ' order by x.conname) from pg_constraint x \
-       where x.conrelid = c.oid and x.contype in ('p', 'u') and x.condeferrable), '') as deferrable \
+       where x.conrelid = c.oid and x.contype in ('p', 'u') and x.condeferrable), '') as deferrable, \
+     case when c.relkind = 'p' then coalesce((select string_agg(pg_get_partition_constraintdef(t.relid), ' or ' order by t.relid) \
+       from pg_partition_tree(c.oid) t where t.isleaf and t.level > 0), 'false') end as partitions \
      from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'f') \
      and not c.relispartition and not exists (select 1 from pg_depend e where e.objid = c.oid and e.deptype = 'e') \
      order by c.relname";
@@ -198,7 +208,7 @@ const INDEX_PARTS: &str = "select i.indrelid::bigint as table_oid, ic.relname::t
      from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam \
      join pg_class c on c.oid = i.indrelid cross join lateral generate_series(1, i.indnkeyatts) k \
      where c.relnamespace = 'public'::regnamespace and not c.relispartition and am.amname = 'btree' \
-     and i.indislive order by i.indrelid, ic.relname, k";
+     and i.indislive order by i.indrelid, i.indexrelid, k";
 
 const CHECKS: &str = "select k.conrelid::bigint as table_oid, k.conname::text as name, \
      pg_get_constraintdef(k.oid) as expression from pg_constraint k join pg_class c on c.oid = k.conrelid \
@@ -207,12 +217,14 @@ const CHECKS: &str = "select k.conrelid::bigint as table_oid, k.conname::text as
 
 const FOREIGN_KEYS: &str = "select f.conrelid::bigint as table_oid, f.conname::text as name, \
      p.relname::text as parent, f.conkey[k]::bigint as column_number, pa.attname::text as parent_column, \
-     f.confupdtype::text as on_update, f.confdeltype::text as on_delete, f.condeferred as is_deferred \
+     f.confupdtype::text as on_update, f.confdeltype::text as on_delete, f.condeferred as is_deferred, \
+     f.confmatchtype = 'f' as is_full, coalesce(f.conkey[k] = any (f.confdelsetcols), false) as is_set_on_delete, \
+     f.oid::bigint as number \
      from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_class p on p.oid = f.confrelid \
      cross join lateral generate_series(1, array_length(f.conkey, 1)) k \
      join pg_attribute pa on pa.attrelid = f.confrelid and pa.attnum = f.confkey[k] \
      where f.contype = 'f' and f.conparentid = 0 and c.relnamespace = 'public'::regnamespace \
-     and not c.relispartition order by f.conrelid, f.conname, k";
+     and not c.relispartition order by f.conrelid, f.oid, k";
 
 /// Triggers of the host's that are not switched off; those on partitions are clones of their parent's.
 const TRIGGERS: &str = "select t.tgrelid::bigint as table_oid, c.relname::text as table_name, t.tgname::text as name, \
@@ -362,8 +374,7 @@ fn note_differences(row: &TableRow, spec: &TableSpec, notes: &mut Vec<(NoteKind,
         notes.push((
             NoteKind::Different,
             format!("{}.{}", spec.name, column.name),
-            "it is GENERATED ALWAYS AS IDENTITY, but through the view an INSERT may give it a value"
-                .to_owned(),
+            "it is GENERATED ALWAYS AS IDENTITY: OVERRIDING SYSTEM VALUE is refused in sessions".to_owned(),
         ));
     }
     if !row.deferrable.is_empty() {
@@ -469,6 +480,7 @@ fn table(
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),
+        partitions: row.partitions.clone(),
         strict: false,
         triggers: Vec::new(),
     };
@@ -513,9 +525,15 @@ fn table(
                 on_delete: action(&row.on_delete),
                 on_update: action(&row.on_update),
                 deferred: row.is_deferred,
+                full: row.is_full,
+                deleted_columns: Vec::new(),
+                number: row.number,
             });
         }
         if let Some(key) = spec.foreign_keys.last_mut() {
+            if row.is_set_on_delete {
+                key.deleted_columns.push(column);
+            }
             key.columns.push(column);
             key.parent_columns.push(row.parent_column);
         }
@@ -524,6 +542,7 @@ fn table(
         .into_iter()
         .map(|column| ColumnSpec {
             name: column.name,
+            number: column.number,
             declared_type: column.declared_type,
             collation: None,
             not_null: column.not_null,

@@ -5,7 +5,10 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::{DefaultLoadingMode, LoadConnection};
 use diesel::deserialize::FromSql;
@@ -206,6 +209,75 @@ pub(crate) fn stamp(path: &Path) -> Result<String> {
     Ok(format!("{length}:{}:{}", field(24), field(40)))
 }
 
+/// How long the times of a file must have stood still before they tell one state of it from the next: file systems
+/// count in steps of up to two seconds.
+const FILE_TIME_STEP: Duration = Duration::from_secs(2);
+
+/// What the file system says of a file. No program can set the time of the last change of status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path)
+            .map_err(|error| Error::File { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Remembered {
+    state: FileState,
+    since: Instant,
+    stamp: Option<String>,
+}
+
+/// The stamp of the base file, read again only after somebody has touched the file.
+///
+/// Besides the time it saves: closing a file drops every lock that this process has on it, those of SQLite's open
+/// connections included (<https://www.sqlite.org/howtocorrupt.html>, "POSIX advisory locks"), so the server should open
+/// the base file as rarely as it can.
+#[derive(Debug)]
+pub(crate) struct StampCache {
+    remembered: Mutex<Option<Remembered>>,
+    time_step: Duration,
+}
+
+impl Default for StampCache {
+    fn default() -> Self {
+        Self { remembered: Mutex::default(), time_step: FILE_TIME_STEP }
+    }
+}
+
+impl StampCache {
+    /// The stamp of the file as it is now.
+    pub(crate) fn stamp(&self, path: &Path) -> Result<String> {
+        let state = FileState::of(path)?;
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = remembered.take().filter(|known| known.state == state);
+        let since = known.as_ref().map_or_else(Instant::now, |known| known.since);
+        let stamp = match known.and_then(|known| known.stamp) {
+            Some(stamp) => stamp,
+            None => stamp(path)?,
+        };
+        // A write right after the last one may leave the times as they are: until they have stood still for a while,
+        // the file is read each time.
+        let settled = since.elapsed() >= self.time_step;
+        *remembered = Some(Remembered { state, since, stamp: settled.then(|| stamp.clone()) });
+        Ok(stamp)
+    }
+}
+
 /// The header of a database file, and how long the file is.
 fn header(path: &Path) -> Result<([u8; 100], u64)> {
     let unreadable = |error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
@@ -213,4 +285,54 @@ fn header(path: &Path) -> Result<([u8; 100], u64)> {
     let mut file = File::open(path).map_err(unreadable)?;
     file.read_exact(&mut header).map_err(unreadable)?;
     Ok((header, file.metadata().map_err(unreadable)?.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header of a database file that was written `changes` times.
+    fn write_header(path: &Path, changes: u8) {
+        let mut header = [0_u8; 100];
+        header[27] = changes;
+        std::fs::write(path, header).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_read_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.db");
+        let stamps = StampCache::default();
+        for changes in 0..100 {
+            // All within one step of the file system's clock, and the size stays as it is.
+            write_header(&path, changes);
+            assert_eq!(stamps.stamp(&path).unwrap(), format!("100:{changes}:0"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_stood_still_is_not_read_again_until_it_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.db");
+        let stamps = StampCache { time_step: Duration::ZERO, ..StampCache::default() };
+        write_header(&path, 1);
+        assert_eq!(stamps.stamp(&path).unwrap(), "100:1:0");
+        assert!(stamps.remembered.lock().unwrap().as_ref().unwrap().stamp.is_some());
+
+        let other = folder.path().join("other.db");
+        write_header(&other, 2);
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(stamps.stamp(&path).unwrap(), "100:2:0");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_an_error_though_its_stamp_was_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.db");
+        let stamps = StampCache { time_step: Duration::ZERO, ..StampCache::default() };
+        write_header(&path, 1);
+        stamps.stamp(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(stamps.stamp(&path).is_err());
+    }
 }

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::attach::Attached;
+use crate::dialect::Dialect;
 use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::sql_text::{join, literal, quote};
@@ -144,10 +145,9 @@ fn counting_triggers(spec: &TableSpec) -> String {
 /// JSON has no binary type: a BLOB is written as `{"$hex": "…"}`.
 pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
     let arm = |spec: &TableSpec| {
-        let key =
-            join(spec.key_columns().map(|column| format!("cast(c.{} as text)", quote(&column.name))), ", ");
+        let key = Dialect::Sqlite.key_as_json_text(spec, "c");
         format!(
-            "select a.id as archive_id, a.session_id, {} as table_name, json_array({key}) as record_key, \
+            "select a.id as archive_id, a.session_id, {} as table_name, {key} as record_key, \
              c.demo_kind as kind, c.demo_changed_at as changed_at, {} as snapshot \
              from demo_archives a join {} c on c.demo_layer = a.layer where a.restored_at is null",
             literal(&spec.name),
@@ -178,11 +178,14 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
     let widths = attached.tables.iter().flat_map(|table| &table.foreign_keys).map(|key| key.columns.len());
     let width = widths.max().unwrap_or(1);
     let keys = join((1..=width).map(|at| format!("k{at}")), ", ");
+    let kept = attached.tables.iter().map(|table| kept_columns(table).len()).max().unwrap_or(0).max(1);
+    let kept = join((1..=kept).map(|at| format!("k{at}")), ", ");
     // A row in demo_pending is a foreign key that is broken for now. Its own foreign key can never be satisfied,
     // so the database refuses the statement, or the transaction, unless the row is gone by its end.
     let mut sql = format!(
         "create temp table demo_binding (one integer primary key check (one = 1), session_number integer not null, \
          session_id text not null, layer integer not null, writable integer not null, now text not null);\n\
+         create temp table demo_kept ({kept});\n\
          create temp table demo_never (id integer primary key);\n\
          create temp table demo_pending (fk integer not null, {keys}, \
          never integer not null default 1 references demo_never (id));\n\
@@ -241,6 +244,12 @@ fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
     join(spec.key_columns().map(|c| format!("{left}{0} = {right}{0}", quote(&c.name))), " and ")
 }
 
+/// Columns outside of the key that an action of a foreign key can change on the way of a statement.
+fn kept_columns(spec: &TableSpec) -> Vec<usize> {
+    let referring = |position: &usize| spec.foreign_keys.iter().any(|key| key.columns.contains(position));
+    (0..spec.columns.len()).filter(referring).filter(|position| !spec.key.contains(position)).collect()
+}
+
 /// The default of a column as an expression. SQLite takes a bare word for a text.
 pub(crate) fn default_expression(text: &str) -> String {
     let is_word = text.chars().all(|c| c.is_alphanumeric() || c == '_')
@@ -268,6 +277,33 @@ struct Incoming<'a> {
 }
 
 impl<'a> Triggers<'a> {
+    /// Columns of this row that an action may have set since the statement began: none unless what is done to a row
+    /// of the table can come back to the table by actions of foreign keys.
+    fn kept(&self) -> Vec<usize> {
+        let follows = |key: &ForeignKeySpec| {
+            let acts = |action| !matches!(action, Action::NoAction | Action::Restrict);
+            acts(key.on_delete) || acts(key.on_update)
+        };
+        let mut reached: Vec<&str> = vec![&self.spec.name];
+        let mut at = 0;
+        while at < reached.len() {
+            for child in &self.attached.tables {
+                let is_acted_on =
+                    |key: &ForeignKeySpec| key.parent.eq_ignore_ascii_case(reached[at]) && follows(key);
+                if child.foreign_keys.iter().any(is_acted_on) {
+                    if child.name == self.spec.name {
+                        return kept_columns(self.spec);
+                    }
+                    if !reached.contains(&child.name.as_str()) {
+                        reached.push(&child.name);
+                    }
+                }
+            }
+            at += 1;
+        }
+        Vec::new()
+    }
+
     /// Refuses a write on a connection that is not bound for writing.
     fn guard(&self) -> String {
         format!(
@@ -362,10 +398,33 @@ impl<'a> Triggers<'a> {
                 literal(&format!("key:{}", self.spec.name))
             );
         }
+        if !inserted && let Some(at) = self.kept().iter().position(|kept| *kept == position) {
+            let name = quote(&column.name);
+            return format!(
+                "case when {value} is old.{name} then (select k{} from temp.demo_kept) else {value} end",
+                at + 1
+            );
+        }
         match &column.default {
             Some(default) if inserted => format!("ifnull({value}, {})", default_expression(default)),
             _ => value,
         }
+    }
+
+    /// Refuses a value for a generated column, as SQLite does: the view itself would drop it in silence.
+    fn refuse_given_values(&self, inserted: bool) -> String {
+        let generated = self.spec.columns.iter().filter(|column| column.generated.is_some());
+        let refusals = generated.map(|column| {
+            let name = quote(&column.name);
+            let (given, verb) = if inserted {
+                (format!("new.{name} is not null"), "INSERT into")
+            } else {
+                (format!("new.{name} is not old.{name}"), "UPDATE")
+            };
+            let message = format!("{TRIGGER_ERROR}cannot {verb} generated column \"{}\"", column.name);
+            format!("select raise(abort, {}) where {given};\n", literal(&message))
+        });
+        refusals.collect()
     }
 
     fn unique_error(&self, columns: &str) -> String {
@@ -528,17 +587,25 @@ impl<'a> Triggers<'a> {
     /// Forgets broken foreign keys of the row that was there, where no other row has them.
     fn forget_as_child(&self) -> String {
         let mut sql = String::new();
+        let kept = self.kept();
+        let was = |position: usize| match kept.iter().position(|kept| *kept == position) {
+            Some(at) => format!("(select k{} from temp.demo_kept)", at + 1),
+            None => format!("old.{}", quote(&self.spec.columns[position].name)),
+        };
         for (id, key, _) in self.outgoing() {
-            let columns: Vec<String> =
-                key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
-            let same =
-                join(columns.iter().enumerate().map(|(at, c)| format!("k{} = old.{c}", at + 1)), " and ");
-            let child_has =
-                |alias: &str| join(columns.iter().map(|c| format!("{alias}.{c} = old.{c}")), " and ");
+            let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
+            let child_has = |alias: &str| {
+                let equal = key
+                    .columns
+                    .iter()
+                    .map(|&c| format!("{alias}.{} = {}", quote(&self.spec.columns[c].name), was(c)));
+                join(equal, " and ")
+            };
             let _ = writeln!(
                 sql,
-                "delete from {} where fk = {id} and {same} and not {};",
+                "delete from {} where fk = {id} and {} and not {};",
                 pending_table(key),
+                join(same, " and "),
                 self.visible(self.spec, child_has)
             );
         }
@@ -596,6 +663,14 @@ impl<'a> Triggers<'a> {
                 columns.iter().enumerate().map(|(at, column)| format!("{column} = {}", value(at)));
             format!("update {table} set {} where {}{when};\n", join(assignments, ", "), refers(""))
         };
+        let left_behind = format!(
+            "insert into {pending} (fk, {keys}) select {id}, {values} where {children}{when} and not {parent};\n",
+            pending = pending_table(key),
+            keys = pending_keys(key),
+            values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
+            children = self.visible(child, refers),
+            parent = self.visible(self.spec, parent_has),
+        );
         match action {
             // A table outside sessions cannot follow: its rows hold the parent.
             _ if !attached => format!(
@@ -606,22 +681,45 @@ impl<'a> Triggers<'a> {
                 "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
                 self.visible(child, refers)
             ),
-            Action::NoAction => format!(
-                "insert into {pending} (fk, {keys}) select {id}, {values} where {children}{when} and not {parent};\n",
-                pending = pending_table(key),
-                keys = pending_keys(key),
-                values = join(parents.iter().map(|p| format!("old.{p}")), ", "),
-                children = self.visible(child, refers),
-                parent = self.visible(self.spec, parent_has),
-            ),
+            Action::NoAction => left_behind,
             Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
             Action::Cascade => format!("delete from {table} where {};\n", refers("")),
             Action::SetNull => set(&|_| "null".to_owned()),
-            Action::SetDefault => set(&|at| {
-                let default = child.columns[key.columns[at]].default.as_deref();
-                default.map_or_else(|| "null".to_owned(), default_expression)
-            }),
+            // A default that is what was there before changes nothing, and refers to nothing now.
+            Action::SetDefault => {
+                let default = |at: usize| {
+                    let default = child.columns[key.columns[at]].default.as_deref();
+                    default.map_or_else(|| "null".to_owned(), default_expression)
+                };
+                set(&default) + &left_behind
+            }
         }
+    }
+
+    /// Keeps what the row refers to now. A reference that this statement leaves alone may have been set by an action
+    /// of the same statement since; the values that the statement began with must not bring it back.
+    fn keep_references(&self) -> String {
+        let kept = self.kept();
+        if kept.is_empty() {
+            return String::new();
+        }
+        let of = |alias: &str| {
+            join(kept.iter().map(|&at| format!("{alias}.{}", quote(&self.spec.columns[at].name))), ", ")
+        };
+        format!(
+            "delete from demo_kept;\n\
+             insert into demo_kept ({keys}) select {of_layer} from main.{change} as c where c.demo_layer = {LIVE} and {layer_key} \
+             union all select {of_base} from base.{table} as b where {base_key} and not exists \
+             (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same});\n",
+            keys = join((1..=kept.len()).map(|at| format!("k{at}")), ", "),
+            of_layer = of("c"),
+            of_base = of("b"),
+            change = self.change,
+            layer_key = self.key_is("c", "old."),
+            base_key = self.key_is("b", "old."),
+            table = quote(&self.spec.name),
+            same = same_key(self.spec, "o.", "b."),
+        )
     }
 
     /// Takes the row with the old key out of the session's sight.
@@ -652,6 +750,7 @@ impl<'a> Triggers<'a> {
     fn insert(&self) -> String {
         let body = [
             self.guard(),
+            self.refuse_given_values(true),
             self.remember_row_id(true),
             self.refuse_taken_key(true),
             self.write_new_row(true),
@@ -700,16 +799,18 @@ impl<'a> Triggers<'a> {
         };
         let mut body = [
             self.guard(),
+            self.refuse_given_values(false),
             self.skip_unless_visible(),
+            self.keep_references(),
             write,
             self.refuse_unique_clash(false),
             self.note_missing_parents(false),
+            self.forget_as_child(),
         ]
         .concat();
         for incoming in self.incoming().iter().filter(|incoming| refers_beyond_key(incoming.key)) {
             body.push_str(&self.act_on_children(incoming, true));
         }
-        body.push_str(&self.forget_as_child());
         body.push_str(&self.forget_as_parent(false));
         let same =
             join(self.spec.key_columns().map(|c| format!("new.{0} is old.{0}", quote(&c.name))), " and ");
@@ -720,19 +821,21 @@ impl<'a> Triggers<'a> {
     fn update_key(&self) -> String {
         let mut body = [
             self.guard(),
+            self.refuse_given_values(false),
             self.skip_unless_visible(),
             self.refuse_taken_key(false),
+            self.keep_references(),
             self.remove_old_row(),
             self.remember_row_id(false),
             self.write_new_row(false),
             self.refuse_unique_clash(false),
+            self.forget_as_child(),
         ]
         .concat();
         for incoming in &self.incoming() {
             body.push_str(&self.act_on_children(incoming, true));
         }
         body.push_str(&self.note_missing_parents(false));
-        body.push_str(&self.forget_as_child());
         body.push_str(&self.forget_as_parent(false));
         let differs = changed(self.spec, &self.spec.key);
         let event = format!("update of {} on {} when {differs}", key_list(self.spec), quote(&self.spec.name));
@@ -740,11 +843,17 @@ impl<'a> Triggers<'a> {
     }
 
     fn delete(&self) -> String {
-        let mut body = [self.guard(), self.skip_unless_visible(), self.remove_old_row()].concat();
+        let mut body = [
+            self.guard(),
+            self.skip_unless_visible(),
+            self.keep_references(),
+            self.remove_old_row(),
+            self.forget_as_child(),
+        ]
+        .concat();
         for incoming in &self.incoming() {
             body.push_str(&self.act_on_children(incoming, false));
         }
-        body.push_str(&self.forget_as_child());
         self.trigger(&format!("delete on {}", quote(&self.spec.name)), "delete", &body)
     }
 }

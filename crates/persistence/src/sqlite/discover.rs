@@ -40,6 +40,8 @@ struct ColumnRow {
     key_position: i64,
     #[diesel(sql_type = BigInt)]
     hidden: i64,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
 #[derive(QueryableByName)]
@@ -170,7 +172,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
     let parsed = parse::create_table(&row.sql);
     let columns: Vec<ColumnRow> = link.load(Sql::new(
         "select name, type as declared_type, \"notnull\" as not_null, dflt_value as default_text, \
-         pk as key_position, hidden from pragma_table_xinfo(?, 'base') order by cid",
+         pk as key_position, hidden, cid as number from pragma_table_xinfo(?, 'base') order by cid",
         [row.name.as_str().into()],
     ))?;
     let mut key: Vec<(i64, usize)> = columns
@@ -200,6 +202,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
                 generated: generated
                     .map(|expression| GeneratedSpec { expression, stored: column.hidden == 3 }),
                 name: column.name,
+                number: column.number,
                 declared_type: column.declared_type,
                 not_null: column.not_null,
                 sequence: None,
@@ -218,6 +221,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         indexes: Vec::new(),
         checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),
         foreign_keys: Vec::new(),
+        partitions: None,
         strict: row.strict,
         triggers: Vec::new(),
     };
@@ -334,6 +338,9 @@ fn read_foreign_keys(link: &mut Link<'_>, spec: &mut TableSpec, deferred: &[bool
                 on_delete: action(&row.on_delete),
                 on_update: action(&row.on_update),
                 deferred: declared.and_then(|at| deferred.get(at).copied()).unwrap_or_default(),
+                full: false,
+                deleted_columns: Vec::new(),
+                number: row.id,
             });
         }
         if let Some(key) = spec.foreign_keys.last_mut() {

@@ -108,10 +108,12 @@ fn open_empty(loading: &Path) -> Result<diesel::SqliteConnection> {
     }
     let mut conn = connect::open_file(loading, "?mode=rwc")?;
     // Nobody reads this file before it is complete and synced, so it needs no journal. The lock is held until
-    // the connection is closed.
+    // the connection is closed. What sorting for an index needs beyond the cache goes to a file: memory stays flat
+    // however large the base is.
     conn.batch_execute(
         "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
-         pragma cache_size = -65536; begin exclusive; create table demo_loading (one integer); commit;",
+         pragma cache_size = -65536; pragma temp_store = file; begin exclusive; \
+         create table demo_loading (one integer); commit;",
     )
     .map_err(Error::from)?;
     Ok(conn)

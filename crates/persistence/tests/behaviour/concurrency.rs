@@ -356,6 +356,51 @@ fn on_postgresql_no_write_waits_for_that_of_another_session() {
     assert_eq!((publishers(&ann), publishers(&ben)), ("ace tor x".to_owned(), "ace before tor x".to_owned()));
 }
 
+#[test]
+fn on_postgresql_one_of_two_servers_cleans_up_at_a_time_and_the_other_takes_over_when_it_dies() {
+    let Some(fixture) = postgres() else { return };
+    let a = &fixture.database;
+    let b = Database::open(&fixture.url, options(), now()).unwrap();
+    let idle = now() + Duration::days(30);
+    for user in ["ann", "ben", "cy"] {
+        add(&fixture.session(user), "x");
+    }
+    let mut in_turn = Vec::new();
+    let report = a.cleanup_in_turn(idle, &mut || {
+        // In the middle of A's cleanup.
+        in_turn.push(b.cleanup_in_turn(idle, &mut new_archive).unwrap());
+        new_archive()
+    });
+    assert_eq!(report.unwrap().map(|report| report.sessions_archived), Some(3));
+    assert_eq!(in_turn, [None, None, None]);
+    assert!(b.cleanup_in_turn(idle, &mut new_archive).unwrap().is_some(), "the lock was given back");
+
+    // PostgreSQL sees the death of a server as the end of its connection.
+    for user in ["dan", "eve"] {
+        add(&fixture.session(user), "x");
+    }
+    let mut owner = fixture.outsider();
+    let mut made = 0;
+    let cut = a.cleanup_in_turn(idle, &mut || {
+        // An id for each of the five, in the order in which they came: at the last, one of the two is done.
+        made += 1;
+        if made == 5 {
+            owner
+                .batch_execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' \
+                     and database = (select oid from pg_database where datname = current_database())",
+                )
+                .unwrap();
+        }
+        new_archive()
+    });
+    assert!(matches!(cut, Err(Error::Unavailable(_))), "{cut:?}");
+    let rest = b.cleanup_in_turn(idle, &mut new_archive).unwrap();
+    assert_eq!(rest.map(|report| report.sessions_archived), Some(1), "what was done stays done");
+    // Nor is a failed one's connection left behind with the lock.
+    assert!(a.cleanup_in_turn(idle, &mut new_archive).unwrap().is_some());
+}
+
 /// A connection of another program that works in the session of a user.
 struct Plain {
     conn: AnyConnection,
@@ -422,6 +467,49 @@ fn overlap(fixture: &Fixture, isolation: &'static str, first: &str, second: &str
         one.run("commit").unwrap();
         other.join().unwrap()
     })
+}
+
+#[test]
+fn the_engine_loses_no_update_and_leaves_no_orphan_whatever_isolation_is_the_default() {
+    let Some(fixture) = postgres() else { return };
+    for isolation in ISOLATIONS {
+        let default = format!("set default_transaction_isolation = ''{isolation}''");
+        let set =
+            format!("do $$ begin execute format('alter database %I {default}', current_database()); end $$");
+        fixture.outsider().batch_execute(&set).unwrap();
+        // Its connections are new ones.
+        let database = Database::open(&fixture.url, options(), now()).unwrap();
+        let session = fixture.session(isolation);
+        session.write("update books set price = 0 where isbn = '2'").unwrap();
+        // Where the second cannot see what the first has done it is refused, and may try again.
+        let write = |sql: &str| loop {
+            match database.write(session.id, now(), |conn| conn.batch_execute(sql).map_err(Error::from)) {
+                Err(Error::Unavailable(_)) => continue,
+                done => return done,
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        write("update books set price = price + 1 where isbn = '2'").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(session.value("select price from books where isbn = '2'"), "40", "{isolation}");
+        let (deleted, inserted) = race(
+            || write("delete from authors where id = 3; delete from notes where id = 1"),
+            || write("insert into books (isbn, title, author_id) values ('9', 'Nine', 3)"),
+        );
+        deleted.unwrap();
+        assert!(matches!(inserted, Ok(()) | Err(Error::Constraint { .. })), "{inserted:?}");
+        let updated = write("update notes set body = 'kept' where id = 1");
+        updated.unwrap();
+        let left = "select (select count(*) from books where author_id not in (select id from authors)) \
+            + (select count(*) from notes)";
+        assert_eq!(session.value(left), "0");
+    }
 }
 
 #[test]

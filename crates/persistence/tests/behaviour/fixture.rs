@@ -224,7 +224,12 @@ impl Login {
 
     /// The URL of the fixture's database for this login.
     pub fn url(&self, fixture: &Fixture) -> DatabaseUrl {
-        let DatabaseUrl::Postgres(url) = &fixture.url else { panic!("a login is PostgreSQL's") };
+        self.url_of(&fixture.url)
+    }
+
+    /// The URL of a database for this login.
+    pub fn url_of(&self, database: &DatabaseUrl) -> DatabaseUrl {
+        let DatabaseUrl::Postgres(url) = database else { panic!("a login is PostgreSQL's") };
         let mark = if url.contains('?') { '&' } else { '?' };
         format!("{url}{mark}user={}&password=secret", self.name).parse().unwrap()
     }

@@ -13,6 +13,8 @@
 
 mod concurrency;
 mod constraints;
+mod coverage;
+mod differential;
 mod fixture;
 mod histories;
 mod hosts;

@@ -2,8 +2,10 @@
 //! machine, so they are tested.
 
 use demo_reset_persistence::{AnyConnection, Error};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Json, Text};
+use serde_json::Value;
 
 use crate::fixture::{Backend, Fixture};
 
@@ -92,52 +94,178 @@ create index lines_by_page on lines (page, id);
 ";
 
 #[derive(QueryableByName)]
-struct PostgresStep {
-    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-    line: String,
+struct PostgresPlan {
+    #[diesel(sql_type = Json, column_name = "QUERY PLAN")]
+    plan: Value,
 }
 
-/// The plan of a query on PostgreSQL, as a session with changes runs it.
-fn postgres_plan(sql: &str) -> Option<Vec<String>> {
+/// Sessions with few changes and with many: for either, the base is read in the order of its index.
+const CHANGED: [usize; 2] = [50, 3000];
+
+/// The pages and lines, under the sessions of [`CHANGED`] and 200 others with 50 changes of each table.
+fn many() -> Option<Fixture> {
     if !Backend::Postgres.is_there() {
         return None;
     }
     let fixture = Fixture::with_template(Backend::Postgres, "many", MANY);
-    let session = fixture.session("ann");
-    session.write("update pages set body = 'mine' where id <= 50").unwrap();
-    let explain = diesel::sql_query(format!("explain (costs off) {sql}"));
-    let run = |conn: &mut AnyConnection| explain.load::<PostgresStep>(conn).map_err(Error::from);
-    let steps = fixture.database.read(session.id, run).unwrap();
-    Some(steps.into_iter().map(|step| step.line).collect())
+    let mut owner = fixture.outsider();
+    for (table, columns) in [("pages", "id, at, body"), ("lines", "id, page, body")] {
+        let edited = format!(
+            "insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns}) \
+             select layer, 'edited', now(), {columns} from public.{table}, "
+        );
+        let others = "(select n * 16777216::bigint + 1 as layer from generate_series(1000, 1199) n) others \
+            where id % 400 = 7";
+        owner.batch_execute(&format!("{edited}{others}")).unwrap();
+        for changed in CHANGED {
+            let session = fixture.session(&format!("with {changed}")).id.0;
+            let own = "(select live_layer as layer from demo.demo_user_sessions where id =";
+            owner.batch_execute(&format!("{edited}{own} '{session}') own where id <= {changed}")).unwrap();
+        }
+    }
+    // As autovacuum does sooner or later.
+    owner.batch_execute("vacuum analyze demo_changes.pages, demo_changes.lines").unwrap();
+    drop(owner);
+    Some(fixture)
 }
 
-/// The base is neither scanned as a whole nor sorted. (What the session has changed itself may be.)
-fn assert_base_by_index(plan: &[String]) {
-    assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{plan:#?}");
-    assert!(!plan.iter().any(|line| line.contains("->  Append")), "an unordered append: {plan:#?}");
+/// The plan of a query on PostgreSQL, as a session with so many changes runs it through a server's connection: a
+/// prepared statement, planned once for whatever is bound. `bound` are its values in brackets.
+fn postgres_plan(fixture: &Fixture, changed: usize, sql: &str, bound: &str) -> Value {
+    let session = fixture.session(&format!("with {changed}"));
+    let explain = format!("explain (verbose, costs off, format json) execute the_query{bound}");
+    let run = |conn: &mut AnyConnection| -> Result<Value, Error> {
+        let AnyConnection::Postgres(conn) = conn else { unreachable!() };
+        conn.batch_execute(&format!("prepare the_query as {sql}"))?;
+        let explained: PostgresPlan = diesel::sql_query(explain).get_result(conn)?;
+        conn.batch_execute("deallocate the_query")?;
+        Ok(explained.plan[0]["Plan"].clone())
+    };
+    fixture.database.read(session.id, run).unwrap()
+}
+
+/// A scan of a table, with what stands above it in the plan, outermost first.
+struct Scan<'a> {
+    node: &'a Value,
+    above: Vec<&'a str>,
+}
+
+fn text<'a>(node: &'a Value, field: &str) -> &'a str {
+    node[field].as_str().unwrap_or_default()
+}
+
+impl Scan<'_> {
+    fn is_of_base(&self) -> bool {
+        text(self.node, "Schema") == "public"
+    }
+
+    fn is_below(&self, kind: &str) -> bool {
+        self.above.contains(&kind)
+    }
+
+    fn is_below_a_sort(&self) -> bool {
+        self.is_below("Sort") || self.is_below("Incremental Sort")
+    }
+}
+
+/// Every scan of a table in the plan.
+fn scans<'a>(node: &'a Value, above: &[&'a str], found: &mut Vec<Scan<'a>>) {
+    if node["Relation Name"].is_string() {
+        found.push(Scan { node, above: above.to_vec() });
+    }
+    let above = [above, &[text(node, "Node Type")]].concat();
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        scans(child, &above, found);
+    }
+}
+
+/// Checks what holds for every plan: no table is scanned as a whole, neither a base table nor a change table, and no
+/// row of the base is sorted. (A few rows that the session has changed itself may be sorted.)
+#[track_caller]
+fn assert_by_index(plan: &Value) {
+    let mut found = Vec::new();
+    scans(plan, &[], &mut found);
+    assert!(found.iter().any(Scan::is_of_base), "{plan:#}");
+    for scan in found {
+        assert_ne!(text(scan.node, "Node Type"), "Seq Scan", "{plan:#}");
+        assert!(!(scan.is_of_base() && scan.is_below_a_sort()), "the base is sorted: {plan:#}");
+    }
+}
+
+/// The scan of a base table, which must be of this index.
+#[track_caller]
+fn base_scan<'a>(plan: &'a Value, table: &str, index: &str) -> Scan<'a> {
+    let mut found = Vec::new();
+    scans(plan, &[], &mut found);
+    let scan = found.into_iter().find(|scan| scan.is_of_base() && text(scan.node, "Relation Name") == table);
+    let scan = scan.unwrap_or_else(|| panic!("{table} is not read: {plan:#}"));
+    assert_eq!(text(scan.node, "Index Name"), index, "{plan:#}");
+    scan
+}
+
+/// Checks that the rows of `table` are read from `index` in its order and merged, as many as are asked for.
+#[track_caller]
+fn assert_base_in_order(plan: &Value, table: &str, index: &str) {
+    let base = base_scan(plan, table, index);
+    assert_eq!(text(base.node, "Scan Direction"), "Backward", "{plan:#}");
+    assert!(base.is_below("Merge Append") && !base.is_below("Append"), "{plan:#}");
 }
 
 #[test]
-fn on_postgresql_a_page_merges_ordered_scans() {
-    for condition in ["true", "(at, id) < ('2026-01-08', 5)"] {
-        let sql =
-            format!("select id, at, body from pages where {condition} order by at desc, id desc limit 50");
-        let Some(plan) = postgres_plan(&sql) else { return };
-        assert!(plan.iter().any(|line| line.contains("Merge Append")), "{plan:#?}");
-        let base = "Index Scan Backward using pages_by_time on pages";
-        assert!(plan.iter().any(|line| line.trim_end().ends_with(base)), "{plan:#?}");
-        assert_base_by_index(&plan);
+fn on_postgresql_a_list_and_a_keyset_page_merge_ordered_scans() {
+    let Some(fixture) = many() else { return };
+    let keyset = "at <= '2026-01-08' and (at < '2026-01-08' or id < 5)";
+    for condition in ["true", keyset] {
+        for (limit, bound) in [("50", ""), ("$1", "(50)")] {
+            for changed in CHANGED {
+                let sql = format!(
+                    "select id, at, body from pages where {condition} order by at desc, id desc limit {limit}"
+                );
+                let plan = postgres_plan(&fixture, changed, &sql, bound);
+                assert_by_index(&plan);
+                assert_base_in_order(&plan, "pages", "pages_by_time");
+            }
+        }
     }
 }
 
 #[test]
-fn on_postgresql_records_joins_and_counts_use_indexes() {
-    for sql in [
-        "select id, body from pages where id = 77",
-        "select p.at, l.body from pages p join lines l on l.page = p.id where p.id = 77",
-        "select count(*) from pages where at < '2026-01-01T01:00:00Z'",
-    ] {
-        let Some(plan) = postgres_plan(sql) else { return };
-        assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{sql}: {plan:#?}");
+fn on_postgresql_a_record_is_found_by_its_key() {
+    let Some(fixture) = many() else { return };
+    for changed in CHANGED {
+        let plan = postgres_plan(&fixture, changed, "select id, body from pages where id = $1", "(77)");
+        assert_by_index(&plan);
+        let by_key = base_scan(&plan, "pages", "pages_pkey");
+        // Planned once for all keys: planning takes several times as long as reading a record.
+        assert_eq!(text(by_key.node, "Index Cond"), "(pages.id = $1)", "{plan:#}");
+    }
+}
+
+#[test]
+fn on_postgresql_a_join_of_two_views_uses_the_indexes_of_both() {
+    let Some(fixture) = many() else { return };
+    let of_one = "select p.at, l.body from pages p join lines l on l.page = p.id where p.id = $1";
+    let page = "select p.at, p.id, l.body from pages p join lines l on l.page = p.id \
+        order by p.at desc, p.id desc limit $1";
+    for changed in CHANGED {
+        let plan = postgres_plan(&fixture, changed, of_one, "(77)");
+        assert_by_index(&plan);
+        base_scan(&plan, "pages", "pages_pkey");
+        base_scan(&plan, "lines", "lines_by_page");
+        let plan = postgres_plan(&fixture, changed, page, "(50)");
+        assert_by_index(&plan);
+        assert_base_in_order(&plan, "pages", "pages_by_time");
+        base_scan(&plan, "lines", "lines_by_page");
+    }
+}
+
+#[test]
+fn on_postgresql_a_count_reads_an_index_of_the_base_alone() {
+    let Some(fixture) = many() else { return };
+    for changed in CHANGED {
+        let sql = "select count(*) from pages where at < $1";
+        let plan = postgres_plan(&fixture, changed, sql, "('2026-01-01T01:00:00Z')");
+        assert_by_index(&plan);
+        base_scan(&plan, "pages", "pages_by_time");
     }
 }

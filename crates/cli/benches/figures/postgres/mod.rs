@@ -1,0 +1,38 @@
+//! The same promises on PostgreSQL. `cargo xtask bench` starts a cluster of its own for them, with the settings that
+//! a server has: what is committed is synced.
+
+mod loading;
+mod reads;
+mod resets;
+mod world;
+
+use anyhow::Result;
+
+use crate::measure::Report;
+use world::Cluster;
+
+/// One group of figures.
+type Measure = fn(&Cluster, &mut Report) -> Result<()>;
+
+/// The groups on PostgreSQL.
+pub(crate) const GROUPS: [(&str, Measure); 3] = [
+    ("postgres-reads", reads::measure),
+    ("postgres-resets", resets::measure),
+    ("postgres-loading", loading::measure),
+];
+
+/// Measures the groups that are asked for.
+pub(crate) fn measure(is_asked: impl Fn(&str) -> bool, report: &mut Report) -> Result<()> {
+    let asked: Vec<_> = GROUPS.into_iter().filter(|(group, _)| is_asked(group)).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let Some(cluster) = Cluster::given() else {
+        for (group, _) in asked {
+            report.not_measured(group, "PostgreSQL's server is not installed");
+        }
+        return Ok(());
+    };
+    report.say(format_args!("\non {}", cluster.version()?));
+    asked.into_iter().try_for_each(|(_, measure)| measure(&cluster, report))
+}

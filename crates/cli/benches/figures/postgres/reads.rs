@@ -1,0 +1,150 @@
+//! Reading through the views against reading the bare tables: the same statements, prepared on the same connection of
+//! a server's pool, beside 10,000 other sessions.
+
+use std::cell::RefCell;
+
+use anyhow::Result;
+use demo_reset_persistence::{AnyConnection, Error};
+use diesel::connection::SimpleConnection;
+
+use super::world::{Cluster, Size, World};
+use crate::measure::{Report, in_turns, time};
+
+/// A kind of read: `{}` stands for where its tables are, `$1` for the organization.
+struct Read {
+    name: &'static str,
+    goal: f64,
+    rounds: usize,
+    sql: &'static str,
+    /// What is bound after the organization, as `execute` takes it.
+    bound: &'static str,
+}
+
+const COLUMNS: &str = "id, reference_number, details, summary, status, severity, category_id, created_at";
+
+const READS: [Read; 8] = [
+    Read {
+        name: "page of 50 cases",
+        goal: 2.5,
+        rounds: 500,
+        sql: "select {columns} from {}.cases where organization_id = $1 order by created_at desc, id desc limit $2",
+        bound: ", 50",
+    },
+    Read {
+        name: "keyset page of 50 cases",
+        goal: 2.0,
+        rounds: 500,
+        sql: "select {columns} from {}.cases where organization_id = $1 and created_at <= $2 \
+            and (created_at < $2 or id < $3) order by created_at desc, id desc limit $4",
+        bound: ", '2025-01-01T00:00:00Z', '80000000-0000-4000-8000-000000000000', 50",
+    },
+    Read {
+        name: "record by id",
+        goal: 2.5,
+        rounds: 500,
+        sql: "select {columns} from {}.cases where organization_id = $1 and id = $2",
+        bound: ", '80000000-0000-4000-8000-000000000000'",
+    },
+    Read {
+        name: "page of 50 cases joined with their investigations",
+        goal: 2.5,
+        rounds: 500,
+        sql: "select c.id, c.reference_number, c.created_at, i.status from {}.cases c join {}.investigations i \
+            on i.organization_id = c.organization_id and i.case_id = c.id where c.organization_id = $1 \
+            order by c.created_at desc, c.id desc limit $2",
+        bound: ", 50",
+    },
+    Read {
+        name: "count of the cases of a status",
+        goal: 2.5,
+        rounds: 50,
+        sql: "select count(*) from {}.cases where organization_id = $1 and status = $2",
+        bound: ", 'OPEN'",
+    },
+    Read {
+        name: "scan of 100,000 cases",
+        goal: 2.5,
+        rounds: 15,
+        sql: "select count(*), sum(length(reference_number)), max(risk_score) from {}.cases where organization_id = $1",
+        bound: "",
+    },
+    Read {
+        name: "GROUP BY over 100,000 cases",
+        goal: 5.0,
+        rounds: 15,
+        sql: "select severity, status, count(*), avg(risk_score) from {}.cases where organization_id = $1 \
+            group by severity, status",
+        bound: "",
+    },
+    Read {
+        name: "join of 100,000 cases with 100,000 investigations",
+        goal: 5.0,
+        rounds: 10,
+        sql: "select count(*), count(distinct i.status) from {}.cases c join {}.investigations i \
+            on i.organization_id = c.organization_id and i.case_id = c.id where c.organization_id = $1",
+        bound: "",
+    },
+];
+
+/// How many changes the reading sessions have made, of cases and of investigations.
+const CHANGES: [usize; 2] = [50, 1_000];
+
+pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    let world = World::of(cluster, Size::Million)?;
+    world.crowd(cluster, 10_000)?;
+    let largest = "select organization_id from public.cases group by 1 order by count(*) desc limit 1";
+    let organization = cluster.sql(world.size.database(), largest)?;
+    for changes in CHANGES {
+        let session = world.session(&format!("reads over {changes} changes"))?;
+        for table in ["cases", "investigations"] {
+            let some = format!("select id from {table} order by created_at desc, id limit {changes}");
+            world.run(session, &format!("update {table} set status = 'CLOSED' where id in ({some})"))?;
+        }
+        report.say(format_args!(
+            "reads over {} base rows by a session of {changes} edited cases and as many investigations, \
+             beside 10,000 other sessions:",
+            world.size.rows()
+        ));
+        world.database.read(session, |conn| -> Result<(), Failure> {
+            let conn = RefCell::new(conn);
+            for read in &READS {
+                measure_one(read, changes, &organization, &conn, report)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn measure_one(
+    read: &Read,
+    changes: usize,
+    organization: &str,
+    conn: &RefCell<&mut AnyConnection>,
+    report: &mut Report,
+) -> Result<()> {
+    for (statement, schema) in [("of_view", "demo"), ("of_table", "public")] {
+        let sql = read.sql.replace("{columns}", COLUMNS).replace("{}", schema);
+        conn.borrow_mut().batch_execute(&format!("prepare {statement} as {sql}"))?;
+    }
+    let run = |statement: &str| {
+        let execute = format!("execute {statement} ('{organization}'{})", read.bound);
+        Ok(time(|| conn.borrow_mut().batch_execute(&execute))?)
+    };
+    let [view, table] = in_turns(3, read.rounds, [&mut || run("of_view"), &mut || run("of_table")])?;
+    conn.borrow_mut().batch_execute("deallocate of_view; deallocate of_table")?;
+    let name = format!("PostgreSQL, {changes} changes: {} through the view", read.name);
+    report.ratio(&name, read.goal, &view, ("the bare table", &table));
+    Ok(())
+}
+
+/// Either error: the engine asks for one that can be made of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Failure(#[from] anyhow::Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error.into())
+    }
+}

@@ -1,0 +1,245 @@
+//! Databases of two sizes with crowds of sessions, made by sets of rows: a million rows stand in a minute.
+
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use demo_reset_domain::{SessionId, UserKey};
+use demo_reset_persistence::{AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base};
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::fixture::{NOW, binary};
+
+/// The variable with the URL of a cluster whose login may create databases.
+const VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+/// A running cluster, and a folder for files.
+pub(crate) struct Cluster {
+    url: String,
+    pub(crate) folder: TempDir,
+}
+
+impl Cluster {
+    pub(crate) fn given() -> Option<Self> {
+        Some(Self { url: std::env::var(VARIABLE).ok()?, folder: TempDir::new().ok()? })
+    }
+
+    /// The URL of one of its databases.
+    pub(crate) fn url(&self, database: &str) -> Result<String> {
+        let (server, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let (server, _) = server.rsplit_once('/').context("a URL with a database")?;
+        Ok(format!("{server}/{database}?{query}"))
+    }
+
+    /// Runs one of PostgreSQL's client programs on a database.
+    pub(crate) fn program(&self, name: &str, database: &str, arguments: &[&str]) -> Result<Output> {
+        let output = Command::new(name)
+            .arg("--dbname")
+            .arg(self.url(database)?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| name.to_owned())?;
+        if !output.status.success() {
+            bail!("{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output)
+    }
+
+    /// Runs statements; gives what the last of them answered.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> Result<String> {
+        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
+        let output = self.program("psql", database, &[&arguments[..], &["--command", sql]].concat())?;
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Runs statements on the server.
+    pub(crate) fn on_server(&self, sql: &str) -> Result<String> {
+        self.sql("postgres", sql)
+    }
+
+    pub(crate) fn version(&self) -> Result<String> {
+        Ok(format!("PostgreSQL {}", self.on_server("show server_version")?))
+    }
+
+    /// Makes an empty database, whatever was there before.
+    pub(crate) fn create(&self, database: &str) -> Result<()> {
+        self.on_server(&format!("drop database if exists {database} with (force)"))?;
+        self.on_server(&format!("create database {database}"))?;
+        Ok(())
+    }
+
+    /// Seeds the demo by the binary itself.
+    pub(crate) fn seed(&self, database: &str) -> Result<()> {
+        let url = self.url(database)?;
+        let output = binary().args(["seed", "--as-of", "2026-02-02", "--database-url", &url]).output()?;
+        ensure!(output.status.success(), "demo-reset seed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// The columns of a table.
+    fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
+        let names = "select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid =";
+        let names = self.sql(database, &format!("{names} 'public.{table}'::regclass order by attnum"))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// The tables of the base, parents first.
+    pub(crate) fn tables(&self, database: &str) -> Result<Vec<String>> {
+        let names = "select relname from pg_class join demo.demo_manifest on table_name = relname \
+            where relnamespace = 'public'::regnamespace order by pg_class.oid";
+        Ok(self.sql(database, names)?.lines().map(str::to_owned).collect())
+    }
+}
+
+/// The size of a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// The demo with as many audit entries on top as make 100,000 rows.
+    HundredThousand,
+    /// 100,000 cases, an investigation of each, and audit entries that make it a million rows.
+    Million,
+}
+
+impl Size {
+    pub(crate) const BOTH: [Self; 2] = [Self::HundredThousand, Self::Million];
+
+    pub(crate) fn rows(self) -> u64 {
+        match self {
+            Self::HundredThousand => 100_000,
+            Self::Million => 1_000_000,
+        }
+    }
+
+    pub(crate) fn database(self) -> &'static str {
+        match self {
+            Self::HundredThousand => "bench_100k",
+            Self::Million => "bench_1m",
+        }
+    }
+}
+
+/// A base of one size, opened as a server opens it.
+pub(crate) struct World {
+    pub(crate) size: Size,
+    pub(crate) database: Database,
+}
+
+impl World {
+    /// Opens the database of this size; makes it first where there is none.
+    pub(crate) fn of(cluster: &Cluster, size: Size) -> Result<Self> {
+        let name = size.database();
+        let known = format!("select count(*) from pg_database where datname = '{name}'");
+        if cluster.on_server(&known)? == "0" {
+            cluster.create(name)?;
+            cluster.seed(name)?;
+            enlarge(cluster, size)?;
+        }
+        let tables = cluster.tables(name)?;
+        let reference = ["organizations", "users", "categories", "locations", "employees"];
+        let tables = tables.into_iter().filter(|table| !reference.contains(&table.as_str())).collect();
+        let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
+        let url: DatabaseUrl = cluster.url(name)?.parse()?;
+        let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
+        let rows: u64 = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
+        ensure!(rows == size.rows(), "{rows} base rows instead of {}", size.rows());
+        Ok(Self { size, database })
+    }
+
+    pub(crate) fn session(&self, user: &str) -> Result<SessionId> {
+        let user = UserKey::new("bench", user)?;
+        Ok(self.database.session(&user, SessionId(random_id()), NOW)?.id)
+    }
+
+    /// Runs statements in a session's world.
+    pub(crate) fn run(&self, session: SessionId, sql: &str) -> Result<()> {
+        self.database.write(session, NOW, |conn| conn.batch_execute(sql).map_err(Error::from))?;
+        Ok(())
+    }
+
+    /// Makes so many other sessions in all, each with ten edited cases.
+    pub(crate) fn crowd(&self, cluster: &Cluster, sessions: usize) -> Result<()> {
+        let columns = cluster.columns(self.size.database(), "cases")?;
+        cluster.sql(
+            self.size.database(),
+            &format!(
+                "with made as (
+                   insert into demo.demo_user_sessions
+                     (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch)
+                   select gen_random_uuid(), 'crowd', n::text, now(), now(), -n, (select epoch from demo.demo_base)
+                   from generate_series(1, {sessions}) n
+                   on conflict do nothing returning number)
+                 select count(*) from made;
+                 update demo.demo_user_sessions set live_layer = number * 16777216 + 1 where live_layer < 0;
+                 insert into demo_changes.cases (demo_layer, demo_kind, demo_changed_at, {columns})
+                 select s.live_layer, 'edited', now(), {of_case}
+                 from demo.demo_user_sessions s,
+                   (select * from public.cases where organization_id =
+                     (select organization_id from public.cases group by 1 order by count(*) desc limit 1)
+                     order by created_at desc limit 10) c
+                 where s.organization_id = 'crowd' and not exists
+                   (select from demo.demo_layer_counts l where l.layer = s.live_layer)",
+                of_case = columns.iter().map(|name| format!("c.{name}")).collect::<Vec<_>>().join(", "),
+                columns = columns.join(", "),
+            ),
+        )?;
+        cluster.sql(self.size.database(), "vacuum analyze")?;
+        Ok(())
+    }
+}
+
+/// A key of its own for a row that is made from another.
+const ID: (&str, &str) = ("id", "gen_random_uuid()");
+
+/// Loads the seeded base anew with more rows, through the engine, which seals it.
+fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
+    let name = size.database();
+    let tables = cluster.tables(name)?;
+    let keep: Vec<String> =
+        tables.iter().map(|table| format!("create table kept.{table} as table public.{table};")).collect();
+    cluster.sql(name, &format!("create schema kept; {}", keep.concat()))?;
+    let mut build: String =
+        tables.iter().map(|table| format!("insert into public.{table} table kept.{table};")).collect();
+    // As many more rows as make `count` in all, each as a row of the demo but for the columns that are named.
+    let more = |table: &str, replaced: &[(&str, &str)], count: &str| -> Result<String> {
+        let columns = cluster.columns(name, table)?;
+        let value = |column: &String| {
+            let replaced = replaced.iter().find(|(name, _)| name == column);
+            replaced.map_or_else(|| format!("r.{column}"), |(_, value)| (*value).to_owned())
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
+        Ok(format!(
+            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 60) n limit {count};",
+            values.join(", ")
+        ))
+    };
+    if size == Size::Million {
+        let number = ("reference_number", "r.reference_number || '-' || n");
+        let later = ("created_at", "r.created_at + n * interval '61 minutes'");
+        build.push_str(&more("cases", &[ID, number, later], "100000 - (select count(*) from kept.cases)")?);
+        build.push_str(
+            "insert into public.investigations (organization_id, id, case_id, investigation_number, created_at, \
+               updated_at, created_by_id, updated_by_id) \
+             select organization_id, gen_random_uuid(), id, 1, created_at, updated_at, created_by_id, updated_by_id \
+             from public.cases c where not exists \
+               (select from kept.cases k where k.organization_id = c.organization_id and k.id = c.id);",
+        );
+    }
+    let all: Vec<String> =
+        tables.iter().map(|table| format!("(select count(*) from public.{table})")).collect();
+    build.push_str(&more("audit_logs", &[ID], &format!("{} - ({})", size.rows(), all.join(" + ")))?);
+    // What is copied from sound rows is sound.
+    build.insert_str(0, "set local session_replication_role = replica;");
+    build.push_str("set local session_replication_role = origin;");
+    let url: DatabaseUrl = cluster.url(name)?.parse()?;
+    load_base(&url, Uuid::from_u128(1), NOW, |conn| conn.batch_execute(&build).map_err(Error::from))?;
+    cluster.sql(name, "drop schema kept cascade")?;
+    cluster.sql(name, "vacuum analyze")?;
+    Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "a benchmark is an edge: it makes its own ids")]
+pub(crate) fn random_id() -> Uuid {
+    Uuid::new_v4()
+}

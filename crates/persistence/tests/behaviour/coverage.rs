@@ -1,0 +1,459 @@
+//! What the differential test has found, each in small: the same statements on plain tables and in a session, and
+//! whether they end the same.
+
+use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
+use demo_reset_persistence::{
+    AnyConnection, AttachOptions, ConstraintKind, Database, Error, OpenOptions, attach, suspend,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use uuid::Uuid;
+
+use crate::fixture::{Backend, HostDatabase, Login, now, on_each_database};
+
+#[derive(QueryableByName)]
+struct TextRow {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+/// A host's database that is attached, with one session.
+struct Attached {
+    database: Database,
+    session: SessionId,
+    host: HostDatabase,
+}
+
+fn texts(conn: &mut AnyConnection, sql: &str) -> Vec<String> {
+    diesel::sql_query(sql).load::<TextRow>(conn).unwrap().into_iter().map(|row| row.value).collect()
+}
+
+impl Attached {
+    fn new(backend: Backend, sql: &str) -> Self {
+        let host = HostDatabase::new(backend, sql);
+        attach(&host.url, &AttachOptions::default(), now()).unwrap();
+        let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+        let key = UserKey::new("acme", "ann").unwrap();
+        let session = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+        Self { database, session, host }
+    }
+
+    fn write(&self, sql: &str) -> Result<(), Error> {
+        self.database.write(self.session, now(), |conn| conn.batch_execute(sql).map_err(Error::from))
+    }
+
+    fn query(&self, sql: &str) -> Vec<String> {
+        self.database.read(self.session, |conn| Ok::<_, Error>(texts(conn, sql))).unwrap()
+    }
+}
+
+/// Runs statements, each a transaction of its own, on plain tables and in a session. `rows` reads what is there then.
+fn same(backend: Backend, tables: &str, rows: &str, statements: &[&str]) {
+    let attached = Attached::new(backend, tables);
+    let mut plain = attached.host.plain_copy("select 1");
+    for sql in statements {
+        let expected = plain.conn().batch_execute(&format!("begin; {sql}; commit;"));
+        if expected.is_err() {
+            let _ = plain.conn().batch_execute("rollback");
+        }
+        let found = attached.write(sql);
+        match (expected.map_err(Error::from), found) {
+            (Ok(()), Ok(())) => {}
+            (Err(Error::Constraint { kind, .. }), Err(Error::Constraint { kind: found, .. })) => {
+                assert_eq!(found, kind, "{sql}");
+            }
+            (Err(Error::Database(expected)), Err(Error::Database(found))) => {
+                let text = found.to_string().replace("demo-reset: ", "");
+                assert_eq!(text, expected.to_string(), "{sql}");
+            }
+            (expected, found) => panic!("{sql}: {found:?} instead of {expected:?}"),
+        }
+        assert_eq!(attached.query(rows), texts(plain.conn(), rows), "{sql}");
+    }
+    assert!(attached.database.verify().unwrap().base_is_intact());
+}
+
+on_each_database! { fn a_deferred_key_is_checked_at_commit(backend) {
+    same(backend, "
+        create table parents (id integer primary key);
+        create table children (id integer primary key, parent_id integer,
+            foreign key (parent_id) references parents (id) deferrable initially deferred);
+        insert into parents values (1); insert into children values (1, 1);",
+        "select 'p' || id as value from parents union all select 'c' || id || ' ' || parent_id from children order by 1",
+        &[
+            "insert into children values (2, 2); insert into parents values (2)",
+            "insert into children values (3, 3)",
+            "delete from parents where id = 1; insert into parents values (1)",
+            "delete from parents where id = 1",
+            // The row that is to be checked has another key by then.
+            "update children set parent_id = 9 where id = 1; update children set id = 7 where id = 1",
+            "update children set parent_id = 9 where id = 1; delete from children where id = 1",
+        ]);
+}}
+
+on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend) {
+    same(backend, "
+        create table parents (id integer primary key, code text unique);
+        create table children (id integer primary key, code text default 'a' references parents (code)
+            on delete set default on update set default);
+        insert into parents values (1, 'a'), (2, 'b'); insert into children values (1, 'a'), (2, 'b');",
+        "select p.code || id as value from parents p union all select id || code from children order by 1",
+        &["update parents set code = 'c' where id = 1", "delete from parents", "delete from parents where id = 2"]);
+}}
+
+on_each_database! { fn a_row_that_an_action_has_changed_can_be_deleted_by_the_same_statement(backend) {
+    same(backend, "
+        create table people (id integer primary key, boss integer default 9 references people (id) on delete set default);
+        insert into people values (1, null), (2, 1), (3, 1);",
+        "select id || ' ' || coalesce(boss, 0) as value from people order by id",
+        &["delete from people where id < 3", "delete from people"]);
+}}
+
+on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_statement_has_set(backend) {
+    same(backend, "
+        create table people (id integer primary key, boss integer references people (id)
+            on delete cascade on update set null);
+        insert into people values (1, null), (2, 1), (3, 2);",
+        "select id || ' ' || coalesce(boss, 0) as value from people order by id",
+        &["update people set id = id + 10", "update people set boss = 11 where id = 13", "update people set id = id + 10"]);
+}}
+
+on_each_database! { fn a_value_for_a_generated_column_is_refused(backend) {
+    same(backend, "
+        create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
+        insert into things (id, name) values (1, 'a');",
+        "select id || coalesce(name, '-') || coalesce(loud, '-') as value from things order by id",
+        &["insert into things (id, name) values (2, 'b')", "update things set name = 'c'"]);
+    let attached = Attached::new(backend, "
+        create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
+        insert into things (id, name) values (1, 'a');");
+    for sql in ["insert into things (id, name, loud) values (2, 'b', 'x')", "update things set loud = 'x'",
+        "update things set id = 5, loud = 'x'"] {
+        let Err(Error::Database(refused)) = attached.write(sql) else { panic!("{sql}") };
+        assert!(refused.to_string().contains("\"loud\""), "{refused}");
+    }
+}}
+
+on_each_database! { fn archives_of_records_with_binary_and_fractional_keys_can_be_read(backend) {
+    let (bytes, number) = match backend {
+        Backend::Sqlite => ("blob", "real"),
+        Backend::Postgres => ("bytea", "double precision"),
+    };
+    let attached = Attached::new(backend, &format!("
+        create table binary_keys (id {bytes} primary key not null, name text);
+        create table real_keys (id {number} primary key not null, name text);"));
+    let literal = if backend == Backend::Sqlite { "x'ff00'" } else { "'\\xff00'" };
+    attached.write(&format!("insert into binary_keys values ({literal}, 'a'); \
+        insert into real_keys values (0.3, 'b'), (0.30000000000000004, 'c')")).unwrap();
+    let changes = attached.database.changes(attached.session, &[], None, 10).unwrap();
+    let archive = ArchiveId(Uuid::new_v4());
+    attached.database.reset(attached.session, archive, now()).unwrap();
+    let archived = attached.database.archived_changes(attached.session, archive).unwrap();
+    assert_eq!((changes.len(), archived.len()), (3, 3));
+    let mut keys: Vec<&str> = archived.iter().map(|change| change.key[0].as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+}}
+
+fn postgres() -> bool {
+    Backend::Postgres.is_there()
+}
+
+#[test]
+fn a_key_that_only_looks_different_is_followed() {
+    if postgres() {
+        same(Backend::Postgres, "
+            create table parents (id numeric primary key);
+            create table children (id integer primary key, parent_id numeric references parents on update cascade);
+            insert into parents values (1.0); insert into children values (1, 1.0);",
+            "select parent_id::text as value from children", &["update parents set id = 1.00"]);
+    }
+}
+
+#[test]
+fn match_full_takes_all_or_none() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table parents (a integer, b integer, primary key (a, b));
+            create table children (id integer primary key, a integer, b integer,
+                foreign key (a, b) references parents match full on delete set null);
+            insert into parents values (1, 1);",
+            "select id || ' ' || coalesce(a, 0) || coalesce(b, 0) as value from children order by id",
+            &[
+                "insert into children values (1, null, 1)",
+                "insert into children values (1, null, null)",
+                "insert into children values (2, 1, 1)",
+                "update children set a = null where id = 2",
+                "update children set a = 1 where id = 1",
+                "delete from parents",
+            ],
+        );
+    }
+}
+
+#[test]
+fn set_null_of_some_columns_sets_those() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table parents (a integer, b integer, primary key (a, b));
+            create table children (id integer primary key, a integer not null, b integer,
+                foreign key (a, b) references parents on delete set null (b));
+            insert into parents values (1, 1); insert into children values (1, 1, 1);",
+            "select a || ' ' || coalesce(b, 0) as value from children",
+            &["delete from parents"],
+        );
+    }
+}
+
+#[test]
+fn a_row_that_no_partition_takes_is_refused() {
+    if postgres() {
+        same(
+            Backend::Postgres,
+            "
+            create table things (id integer primary key, name text not null) partition by range (id);
+            create table few partition of things for values from (0) to (10);
+            create table words (word text primary key) partition by hash (word);
+            create table words_all partition of words for values with (modulus 1, remainder 0);
+            create table rest (id integer primary key) partition by list (id);
+            create table one partition of rest for values in (1);
+            create table other partition of rest default;
+            insert into things values (1, 'one');",
+            "select id || name as value from things order by id",
+            &[
+                "insert into things values (10, 'ten')",
+                "insert into things values (9, 'nine')",
+                "update things set id = 11 where id = 1",
+                "insert into things values (12, null)",
+                "insert into words values ('any')",
+                "insert into rest values (1), (77)",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_value_for_generated_always_as_identity_is_refused() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table things (id integer generated always as identity primary key, name text); \
+         insert into things (name) values ('a')",
+    );
+    attached
+        .write("insert into things (name) values ('b'); insert into things values (default, 'c')")
+        .unwrap();
+    assert_eq!(attached.query("select id || name as value from things order by id"), ["1a", "2b", "3c"]);
+    for sql in [
+        "insert into things values (9, 'x')",
+        "insert into things overriding system value values (9, 'x')",
+        "update things set id = 9 where id = 1",
+    ] {
+        let Err(Error::Database(refused)) = attached.write(sql) else { panic!("{sql}") };
+        assert!(refused.to_string().contains("column \"id\""), "{refused}");
+    }
+}
+
+#[test]
+fn a_row_made_again_in_a_table_with_triggers_needs_its_parent() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table parents (id integer primary key);
+         create table children (id integer primary key, parent_id integer references parents);
+         create function nothing() returns trigger language plpgsql as $$ begin return new; end $$;
+         create trigger nothing before insert or update on children for each row execute function nothing();
+         insert into parents values (1); insert into children values (1, 1);",
+    );
+    attached.write("delete from children").unwrap();
+    let refused = attached.write("insert into children values (1, 2)");
+    assert!(
+        matches!(refused, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. })),
+        "{refused:?}"
+    );
+    attached.write("insert into children values (1, 1)").unwrap();
+    assert_eq!(attached.database.change_counts(attached.session).unwrap().total(), 1);
+}
+
+#[test]
+fn an_undo_finds_nulls_that_are_not_distinct() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table things (id integer primary key, name text, unique nulls not distinct (name))",
+    );
+    attached.write("insert into things values (1, null)").unwrap();
+    let Attached { database, session, .. } = &attached;
+    database.reset(*session, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    attached.write("insert into things values (2, null)").unwrap();
+    let undone = database.undo(*session, None, OnConflict::Fail, ArchiveId(Uuid::new_v4()), now());
+    let Err(Error::UndoConflict(conflicts)) = undone else { panic!("{undone:?}") };
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+}
+
+/// What a migration does between a suspend and an attach, with what a session sees of `things` afterwards.
+fn migrated(attached: Attached, sql: &str) -> Result<(Vec<String>, Attached), Error> {
+    let Attached { database, session, host } = attached;
+    suspend(&host.url)?;
+    host.outsider().batch_execute(sql).unwrap();
+    let report = attach(&host.url, &AttachOptions::default(), now())?;
+    let differences = report.adapted.into_iter().flat_map(|adapted| adapted.differences).collect();
+    drop(database);
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now())?;
+    Ok((differences, Attached { database, session, host }))
+}
+
+const THINGS: &str = "create table things (id integer primary key, name text, note text, size text); \
+    insert into things values (1, 'one', 'n1', '10'), (2, 'two', 'n2', '20')";
+
+on_each_database! { fn a_renamed_column_keeps_what_sessions_wrote_in_it(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set name = 'mine' where id = 1; insert into things values (3, 'new', 'n3', '30')").unwrap();
+    let (differences, attached) = migrated(attached, "alter table things rename column name to title").unwrap();
+    assert_eq!(differences, ["column name was renamed to title"]);
+    let rows = "select id || title || note as value from things order by id";
+    assert_eq!(attached.query(rows), ["1minen1", "2twon2", "3newn3"]);
+    // A key that is renamed is the same key.
+    let (differences, attached) = migrated(attached, "alter table things rename column id to number").unwrap();
+    assert_eq!(differences, ["column id was renamed to number"]);
+    assert_eq!(attached.query("select number || title as value from things order by number"), ["1mine", "2two", "3new"]);
+    attached.database.reset(attached.session, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    assert_eq!(attached.query("select number || title as value from things order by number"), ["1one", "2two"]);
+}}
+
+on_each_database! { fn a_last_column_that_makes_way_for_another_is_not_guessed_at(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = '11' where id = 1").unwrap();
+    let migration = "alter table things drop column size; alter table things add column weight text";
+    match (backend, migrated(attached, migration)) {
+        (Backend::Postgres, Ok((differences, attached))) => {
+            assert_eq!(differences, ["column weight was added", "column size was dropped"]);
+            assert_eq!(attached.query("select coalesce(weight, '-') as value from things"), ["-", "-"]);
+        }
+        (Backend::Sqlite, Err(Error::Attach { reasons })) => {
+            assert!(reasons[0].contains("it may have been renamed, or be a new one"), "{reasons:?}");
+        }
+        (_, Ok(_)) => panic!("guessed"),
+        (_, Err(error)) => panic!("{error}"),
+    }
+}}
+
+on_each_database! { fn a_retyped_column_is_converted_or_refused_with_the_difference(backend) {
+    let retype = match backend {
+        Backend::Postgres => "alter table things alter column size type integer using size::integer",
+        Backend::Sqlite => "create table other (id integer primary key, name text, note text, size integer) strict; \
+            insert into other select * from things; drop table things; alter table other rename to things",
+    };
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = '11' where id = 1").unwrap();
+    let (differences, attached) = migrated(attached, retype).unwrap();
+    assert_eq!(differences, ["column size was text, is now integer"].map(|line| match backend {
+        Backend::Postgres => line.to_owned(),
+        Backend::Sqlite => line.replace("integer", "INTEGER").replace("text", "TEXT"),
+    }));
+    assert_eq!(attached.query("select cast(size + 1 as text) as value from things order by id"), ["12", "21"]);
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set size = 'large' where id = 1").unwrap();
+    let Err(Error::Attach { reasons }) = migrated(attached, retype) else { panic!() };
+    assert!(reasons[0].contains("1 change(s) of sessions cannot be taken over"), "{reasons:?}");
+    assert!(reasons[0].to_lowercase().contains("column size was text, is now integer"), "{reasons:?}");
+}}
+
+on_each_database! { fn names_that_are_the_engines_are_refused_before_anything_is_changed(backend) {
+    let host = HostDatabase::new(backend, "
+        create table demo_things (id integer primary key);
+        create table others (id integer primary key, demo_layer integer);
+        create table tracked (id integer primary key, is_base_data integer);");
+    let before = host.schema_dump();
+    let Err(Error::Attach { mut reasons }) = attach(&host.url, &AttachOptions::default(), now()) else { panic!() };
+    reasons.sort();
+    assert_eq!(reasons, [
+        "table demo_things: names that begin with demo_ are the engine's",
+        "table others: its column demo_layer has a name that the engine needs",
+        "table tracked: its column is_base_data has a name that the engine needs",
+    ]);
+    assert_eq!(host.schema_dump(), before);
+}}
+
+on_each_database! { fn what_is_another_organizations_is_out_of_reach(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("delete from things").unwrap();
+    let archive = ArchiveId(Uuid::new_v4());
+    let Attached { database, session, .. } = &attached;
+    database.reset(*session, archive, now()).unwrap();
+    let key = UserKey::new("other", "ann").unwrap();
+    let other = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+    assert_ne!(other, *session);
+    let undone = database.undo(other, Some(archive), OnConflict::Fail, ArchiveId(Uuid::new_v4()), now());
+    assert!(matches!(undone, Err(Error::Undo(_))), "{undone:?}");
+    assert_eq!(database.archived_changes(other, archive).unwrap(), []);
+    assert_eq!(database.archives(other).unwrap(), []);
+}}
+
+#[test]
+fn a_schema_of_the_hosts_in_the_place_of_ours_is_refused() {
+    if postgres() {
+        let host = HostDatabase::new(Backend::Postgres, &format!("create schema demo; {THINGS}"));
+        let before = host.schema_dump();
+        let Err(Error::Attach { reasons }) = attach(&host.url, &AttachOptions::default(), now()) else {
+            panic!()
+        };
+        assert_eq!(reasons, ["schema demo: it exists and is not the engine's: rename it"]);
+        assert_eq!(host.schema_dump(), before);
+    }
+}
+
+#[test]
+fn a_login_without_rights_is_told_what_it_lacks() {
+    if postgres() {
+        let host = HostDatabase::new(Backend::Postgres, THINGS);
+        let before = host.schema_dump();
+        let login = Login::new("");
+        let Err(Error::Attach { reasons }) =
+            attach(&login.url_of(&host.url), &AttachOptions::default(), now())
+        else {
+            panic!()
+        };
+        assert!(reasons.iter().any(|reason| reason.contains("may not create schemas")), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains("may not create roles")), "{reasons:?}");
+        assert!(
+            reasons.iter().any(|reason| reason.contains("table things: it belongs to another role")),
+            "{reasons:?}"
+        );
+        assert_eq!(host.schema_dump(), before);
+    }
+}
+
+on_each_database! { fn a_connection_that_no_session_is_bound_on_reads_the_base_and_writes_nothing(backend) {
+    let attached = Attached::new(backend, THINGS);
+    attached.write("update things set name = 'mine'").unwrap();
+    let seen = attached.database.read_base(|conn| {
+        let refused = conn.batch_execute(match backend {
+            Backend::Sqlite => "update things set name = 'nobodys'",
+            // Reading the base is a transaction that only reads: the refusal of the view is another.
+            Backend::Postgres => "update things set name = 'nobodys' where false",
+        });
+        assert!(matches!(refused.map_err(Error::from), Err(Error::NotBoundForWriting)));
+        Ok::<_, Error>(())
+    });
+    seen.unwrap();
+    if backend == Backend::Postgres {
+        let mut conn = attached.host.outsider();
+        conn.batch_execute("set search_path = demo, public").unwrap();
+        assert_eq!(texts(&mut conn, "select name as value from things order by id"), ["one", "two"]);
+        let refused = conn.batch_execute("update things set name = 'nobodys'").map_err(Error::from);
+        assert!(matches!(refused, Err(Error::NotBoundForWriting)), "{refused:?}");
+    }
+}}
