@@ -204,44 +204,43 @@ impl Query for Sql {
 
 impl<C> diesel::RunQueryDsl<C> for Sql {}
 
-impl<DB> QueryFragment<DB> for Sql
-where
-    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
-    String: ToSql<Text, DB>,
-    i64: ToSql<BigInt, DB>,
-    DbTime: ToSql<sql::UtcTime, DB>,
-    DbUuid: ToSql<sql::Uuid, DB>,
-    DbJson: ToSql<sql::Json, DB>,
-{
+impl<DB: EngineBackend> QueryFragment<DB> for Sql {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut rest = 0;
         for (place, value) in &self.binds {
             out.push_sql(&self.text[rest..*place]);
             rest = *place;
-            push_value(&mut out, value)?;
+            DB::push_value(&mut out, value)?;
         }
         out.push_sql(&self.text[rest..]);
         Ok(())
     }
 }
 
-fn push_value<'b, DB>(out: &mut AstPass<'_, 'b, DB>, value: &'b Bind) -> QueryResult<()>
-where
-    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
-    String: ToSql<Text, DB>,
-    i64: ToSql<BigInt, DB>,
-    DbTime: ToSql<sql::UtcTime, DB>,
-    DbUuid: ToSql<sql::Uuid, DB>,
-    DbJson: ToSql<sql::Json, DB>,
-{
-    match value {
-        Bind::Text(value) => out.push_bind_param::<Text, _>(value),
-        Bind::Int(value) => out.push_bind_param::<BigInt, _>(value),
-        Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
-        Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
-        Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
-    }
+/// A database that the engine's own statements run on.
+pub(crate) trait EngineBackend: Backend {
+    /// Adds a value to a statement.
+    fn push_value<'b>(out: &mut AstPass<'_, 'b, Self>, value: &'b Bind) -> QueryResult<()>;
 }
+
+macro_rules! engine_backend {
+    ($backend:ty) => {
+        impl EngineBackend for $backend {
+            fn push_value<'b>(out: &mut AstPass<'_, 'b, Self>, value: &'b Bind) -> QueryResult<()> {
+                match value {
+                    Bind::Text(value) => out.push_bind_param::<Text, _>(value),
+                    Bind::Int(value) => out.push_bind_param::<BigInt, _>(value),
+                    Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
+                    Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
+                    Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
+                }
+            }
+        }
+    };
+}
+
+engine_backend!(Sqlite);
+engine_backend!(Pg);
 
 /// The text of a statement that is the same each time; every `?` stands for the next value.
 pub(crate) trait FixedText: 'static {
@@ -289,20 +288,12 @@ impl<S: FixedText, const N: usize> Query for Fixed<S, N> {
 
 impl<S, C, const N: usize> diesel::RunQueryDsl<C> for Fixed<S, N> {}
 
-impl<S: FixedText, DB, const N: usize> QueryFragment<DB> for Fixed<S, N>
-where
-    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<sql::UtcTime> + HasSqlType<sql::Json>,
-    String: ToSql<Text, DB>,
-    i64: ToSql<BigInt, DB>,
-    DbTime: ToSql<sql::UtcTime, DB>,
-    DbUuid: ToSql<sql::Uuid, DB>,
-    DbJson: ToSql<sql::Json, DB>,
-{
+impl<S: FixedText, DB: EngineBackend, const N: usize> QueryFragment<DB> for Fixed<S, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut pieces = S::TEXT.split('?');
         out.push_sql(pieces.next().unwrap_or_default());
         for (piece, value) in pieces.zip(&self.binds) {
-            push_value(&mut out, value)?;
+            DB::push_value(&mut out, value)?;
             out.push_sql(piece);
         }
         Ok(())

@@ -552,6 +552,14 @@ impl Database {
         self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::Write, work))
     }
 
+    /// A writing transaction on the engine's own tables whose first statement writes.
+    pub(crate) fn transaction_write_first<T>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T>,
+    ) -> Result<T> {
+        self.with_connection(Mode::Write, |conn| in_transaction(conn, Mode::WriteFirst, work))
+    }
+
     /// A writing transaction that looks at the base, not bound to a session.
     pub(crate) fn transaction_over_base<T>(
         &self,
@@ -661,9 +669,7 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        self.with_connection(Mode::Write, |conn| {
-            in_transaction(conn, Mode::WriteFirst, |conn| self.reset_within(conn, session, new_id, now))
-        })
+        self.transaction_write_first(|conn| self.reset_within(conn, session, new_id, now))
     }
 
     pub(crate) fn reset_within(

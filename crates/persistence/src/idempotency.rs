@@ -64,7 +64,7 @@ struct AnswerRow {
 /// What a transaction looks at.
 #[derive(Clone, Copy)]
 enum Over {
-    /// The engine's own tables alone.
+    /// The engine's own tables alone; its first statement writes, a reset's as well as the guard's.
     OwnTables,
     /// The base too, so it waits for one that is being put in place.
     Base,
@@ -77,7 +77,7 @@ impl Over {
         work: impl FnOnce(&mut AnyConnection) -> Result<T>,
     ) -> Result<T> {
         match self {
-            Self::OwnTables => database.transaction(work),
+            Self::OwnTables => database.transaction_write_first(work),
             Self::Base => database.transaction_over_base(work),
         }
     }
