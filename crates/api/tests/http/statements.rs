@@ -22,7 +22,8 @@ impl Instrumentation for Recorder {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartEstablishConnection { url, .. } => self.url = url.to_owned(),
-            InstrumentationEvent::StartQuery { query, .. } => {
+            // A pool opens connections ahead of need, on threads of its own, at any time.
+            InstrumentationEvent::StartQuery { query, .. } if !on_a_thread_of_the_pool() => {
                 let mut seen = SEEN.lock().unwrap();
                 let watched = seen.iter_mut().find(|(place, _)| self.url.contains(place.as_str()));
                 if let Some((_, statements)) = watched {
@@ -34,6 +35,11 @@ impl Instrumentation for Recorder {
             _ => {}
         }
     }
+}
+
+/// Whether this thread is one on which r2d2 opens connections.
+fn on_a_thread_of_the_pool() -> bool {
+    std::thread::current().name().is_some_and(|name| name.starts_with("r2d2-worker"))
 }
 
 /// Makes connections opened from now on tell what they run.
