@@ -269,3 +269,22 @@ fn on_postgresql_a_count_reads_an_index_of_the_base_alone() {
         base_scan(&plan, "pages", "pages_by_time");
     }
 }
+
+/// Of two indexes that hold every column of the key the planner takes the newer where it has no better reason, and the
+/// other one would be read over the whole layer. Lines of a fresh layer are all alike to it: nothing is analyzed yet.
+#[test]
+fn on_postgresql_a_change_is_found_by_its_key_even_where_another_index_holds_the_key_too() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = Fixture::with_template(Backend::Postgres, "many", MANY);
+    let mut owner = fixture.outsider();
+    let change =
+        "insert into demo_changes.lines select 1, 'edited', now(), * from public.lines where id <= 1000";
+    owner.batch_execute(change).unwrap();
+    let explain =
+        "explain (format json) select demo_kind from demo_changes.lines where demo_layer = 1 and id = 77";
+    let AnyConnection::Postgres(conn) = &mut owner else { unreachable!() };
+    let explained: PostgresPlan = diesel::sql_query(explain).get_result(conn).unwrap();
+    assert_eq!(text(&explained.plan[0]["Plan"], "Index Name"), "lines_pkey", "{:#}", explained.plan);
+}
