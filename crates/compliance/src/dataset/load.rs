@@ -116,7 +116,6 @@ pub fn load(
         progress,
         done: Progress { rows: 0, expected: expected_rows(seed, &options) },
         tables: Batch::TABLES.iter().map(|&table| (table, 0)).collect(),
-        batches: 0,
     };
     generate(seed, &options, &mut sink)?;
     sink.done.expected = sink.done.rows;
@@ -134,22 +133,13 @@ struct Loader<'a> {
     progress: &'a mut dyn FnMut(Progress),
     done: Progress,
     tables: Vec<(&'static str, u64)>,
-    batches: u64,
 }
 
 impl Sink for Loader<'_> {
     fn write(&mut self, batch: &mut Batch) -> Result<(), DatasetError> {
         match self.conn {
             AnyConnection::Sqlite(conn) => insert(conn, batch)?,
-            AnyConnection::Postgres(conn) => {
-                copy(conn, batch)?;
-                self.batches += 1;
-                // The checks of foreign keys were planned when the tables were empty and any index looked as good
-                // as any other. Fresh statistics make the server plan them again.
-                if self.batches.is_power_of_two() {
-                    conn.batch_execute(&format!("analyze {}", Batch::TABLES.join(", ")))?;
-                }
-            }
+            AnyConnection::Postgres(conn) => copy(conn, batch)?,
         }
         for (total, rows) in self.tables.iter_mut().zip(batch.counts()) {
             total.1 += rows as u64;
@@ -205,30 +195,27 @@ struct Definition {
     definition: String,
 }
 
-/// PostgreSQL: drops the foreign keys, which it would check row by row, and returns the statements that make them
-/// again: then it checks them set by set. SQLite cannot add a foreign key to a table, and checks each cheaply.
-fn set_references_aside(conn: &mut AnyConnection, tables: &str) -> Result<Vec<String>, DatasetError> {
-    if matches!(conn, AnyConnection::Sqlite(_)) {
-        return Ok(Vec::new());
-    }
+/// Drops the constraints of this kind, which PostgreSQL checks row by row while rows come in, and returns the
+/// statements that make them again.
+fn set_constraints_aside(conn: &mut PgConnection, kinds: &str, tables: &str) -> QueryResult<Vec<String>> {
     let found: Vec<Definition> = diesel::sql_query(format!(
         "select format('alter table %s drop constraint %I', k.conrelid::regclass, k.conname) as name, \
          format('alter table %s add constraint %I %s', k.conrelid::regclass, k.conname, \
          pg_get_constraintdef(k.oid)) as definition from pg_constraint k join pg_class t on t.oid = k.conrelid \
-         where k.contype = 'f' and t.relnamespace = current_schema()::regnamespace and t.relname in ({tables}) \
+         where k.contype in ({kinds}) and t.relnamespace = current_schema()::regnamespace and t.relname in ({tables}) \
          order by t.relname, k.conname"
     ))
     .load(conn)?;
     found
         .into_iter()
-        .map(|key| {
-            conn.batch_execute(&key.name)?;
-            Ok(key.definition)
+        .map(|constraint| {
+            conn.batch_execute(&constraint.name)?;
+            Ok(constraint.definition)
         })
         .collect()
 }
 
-/// Drops the indexes that no constraint needs, and returns the statements that make them again.
+/// Drops the indexes, on PostgreSQL with the constraints that have some, and returns the statements that make them again.
 fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetError> {
     let tables = Batch::TABLES.iter().map(|table| format!("'{table}'")).collect::<Vec<_>>().join(", ");
     let query = match conn {
@@ -245,10 +232,16 @@ fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetErr
         ),
     };
     let found: Vec<Definition> = diesel::sql_query(query).load(conn)?;
-    let mut definitions = set_references_aside(conn, &tables)?;
+    let mut definitions = Vec::new();
     for index in found {
         conn.batch_execute(&format!("drop index \"{}\"", index.name))?;
         definitions.push(index.definition);
+    }
+    if let AnyConnection::Postgres(conn) = conn {
+        // A reference needs the key that it refers to: it goes before and comes back after.
+        let references = set_constraints_aside(conn, "'f'", &tables)?;
+        definitions.extend(set_constraints_aside(conn, "'p', 'u'", &tables)?);
+        definitions.extend(references);
     }
     Ok(definitions)
 }

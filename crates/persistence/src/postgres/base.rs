@@ -218,8 +218,12 @@ pub(crate) fn load<E: From<Error>>(
         conn.link().batch("set local search_path = public;")?;
         build(conn)?;
         let mut link = conn.link();
-        link.batch("set local search_path = demo, public; analyze;")?;
         let tables = base_tables(&mut link)?;
+        let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+        if !names.is_empty() {
+            link.batch(&format!("analyze {};", names.join(", ")))?;
+        }
+        link.batch("set local search_path = demo, public;")?;
         seal(&mut link, &tables, base_id, None, now)?;
         let attached = attach::attached(&mut link)?;
         reconcile::reconcile(&mut link, &attached.tables)?;
