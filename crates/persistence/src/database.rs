@@ -669,7 +669,12 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownSession`], or those of the database; nothing is changed then.
     pub fn reset(&self, session: SessionId, new_id: ArchiveId, now: DateTime<Utc>) -> Result<ResetReport> {
-        self.transaction_write_first(|conn| self.reset_within(conn, session, new_id, now))
+        let work = |conn: &mut AnyConnection| self.reset_within(conn, session, new_id, now);
+        match self.inner.url {
+            DatabaseUrl::Sqlite(_) => self.transaction_write_first(work),
+            // One statement, and so a transaction of its own.
+            DatabaseUrl::Postgres(_) => self.with_connection(Mode::Write, work),
+        }
     }
 
     pub(crate) fn reset_within(

@@ -7,12 +7,12 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, Text};
 
 use crate::archive::counts_from_json;
-use crate::binding::{LAYERS_PER_SESSION, guard};
+use crate::binding::LAYERS_PER_SESSION;
 use crate::connection::{Fixed, Link, fixed_text};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::types::{DbJson, DbTime, sql};
-use crate::verify::{seal_on_postgres, seal_on_sqlite};
+use crate::verify::seal_on_sqlite;
 
 /// What a reset did, and what it saw on the way.
 pub(crate) struct Reset {
@@ -22,24 +22,16 @@ pub(crate) struct Reset {
     pub(crate) seal: Option<String>,
 }
 
-macro_rules! archive_live_layer {
-    ($object:literal, $array:literal) => {
-        concat!(
-            "insert into demo_archives \
-             (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
-             select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, (select ",
-            $object,
-            "(c.table_name, ",
-            $array,
-            "(c.created, c.edited, c.deleted)) from demo_layer_counts c \
-             where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
-             from demo_user_sessions where id = ? and exists (select 1 from demo_layer_counts c \
-             where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
-        )
-    };
-}
-fixed_text!(ArchiveOnSqlite, archive_live_layer!("json_group_object", "json_array"));
-fixed_text!(ArchiveOnPostgres, archive_live_layer!("jsonb_object_agg", "jsonb_build_array"));
+fixed_text!(
+    ArchiveLiveLayer,
+    "insert into demo_archives \
+     (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
+     select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, \
+     (select json_group_object(c.table_name, json_array(c.created, c.edited, c.deleted)) from demo_layer_counts c \
+     where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
+     from demo_user_sessions where id = ? and exists (select 1 from demo_layer_counts c \
+     where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
+);
 fixed_text!(
     /// The layer after the last one used: `number * 2^24 + n`, as [`layer_of`](crate::binding::layer_of) has it.
     MoveOn,
@@ -47,33 +39,32 @@ fixed_text!(
      live_epoch = (select epoch from demo_base), layers_used = layers_used + 1, \
      archives_made = archives_made + 1 where id = ?"
 );
-const _: () = assert!(LAYERS_PER_SESSION == 16_777_216, "the number in the text of MoveOn");
+const _: () =
+    assert!(LAYERS_PER_SESSION == 16_777_216, "the number in the text of MoveOn, and in demo.reset_session");
 
-macro_rules! newest_archive {
-    ($seal:expr) => {
-        concat!(
-            "select (select a.counts from demo_archives a \
-             where a.session_number = s.number and a.ordinal = s.archives_made) as counts, ",
-            $seal,
-            " as seal from demo_user_sessions s where s.id = ?"
-        )
-    };
-}
-fixed_text!(NewestOnSqlite, newest_archive!(seal_on_sqlite!()));
-fixed_text!(NewestOnPostgres, newest_archive!(seal_on_postgres!()));
+fixed_text!(
+    NewestArchive,
+    concat!(
+        "select (select a.counts from demo_archives a \
+         where a.session_number = s.number and a.ordinal = s.archives_made) as counts, ",
+        seal_on_sqlite!(),
+        " as seal from demo_user_sessions s where s.id = ?"
+    )
+);
+fixed_text!(ResetOnPostgres, "select counts, seal from demo.reset_session(?, ?, ?, ?)");
 
+/// What was archived, if anything, and the seal.
 #[derive(QueryableByName)]
-struct NewestArchive {
+struct Archived {
     #[diesel(sql_type = Nullable<sql::Json>)]
     counts: Option<DbJson>,
     #[diesel(sql_type = Nullable<Text>)]
     seal: Option<String>,
 }
 
-/// Retires the live layer of `session`; nothing where it is empty. Runs in a writing transaction, of which it may be
-/// the first statement ([`Mode::WriteFirst`](crate::binding::Mode::WriteFirst)).
-///
-/// Three statements and no RETURNING, for which SQLite makes a table each time: see docs/performance.md.
+/// Retires the live layer of `session`; nothing where it is empty. On SQLite it runs in a writing transaction, of which
+/// it may be the first statement ([`Mode::WriteFirst`](crate::binding::Mode::WriteFirst)); on PostgreSQL it is one
+/// statement, and outside of a transaction one by itself.
 pub(crate) fn reset(
     link: &mut Link<'_>,
     session: SessionId,
@@ -84,29 +75,41 @@ pub(crate) fn reset(
     // As it will be read back: the databases store microseconds.
     let archived_at = DbTime::new(now).get();
     let expires_at = DbTime::new(retention.expires_at(now)).get();
-    let values = [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()];
     let archived = match link.dialect() {
-        // One program writes at a time: the first statement that writes is guard enough.
-        Dialect::Sqlite => link.execute(Fixed::<ArchiveOnSqlite, 4>::new(values))?,
-        Dialect::Postgres => {
-            guard(link, session)?;
-            link.execute(Fixed::<ArchiveOnPostgres, 4>::new(values))?
-        }
+        Dialect::Sqlite => reset_on_sqlite(link, session, new_id, archived_at, expires_at)?,
+        Dialect::Postgres => link.first(Fixed::<ResetOnPostgres, 4>::new([
+            session.0.into(),
+            new_id.0.into(),
+            archived_at.into(),
+            expires_at.into(),
+        ]))?,
     };
-    if archived > 0 {
-        link.execute(Fixed::<MoveOn, 1>::new([session.0.into()]))?;
-    }
-    let newest: Option<NewestArchive> = match link.dialect() {
-        Dialect::Sqlite => link.first(Fixed::<NewestOnSqlite, 1>::new([session.0.into()]))?,
-        Dialect::Postgres => link.first(Fixed::<NewestOnPostgres, 1>::new([session.0.into()]))?,
-    };
-    let NewestArchive { counts, seal } = newest.ok_or(Error::UnknownSession)?;
+    let Archived { counts, seal } = archived.ok_or(Error::UnknownSession)?;
     let archive = match counts {
-        Some(counts) if archived > 0 => {
+        Some(counts) => {
             let counts = counts_from_json(counts.0)?;
             Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts })
         }
-        _ => None,
+        None => None,
     };
     Ok(Reset { archive, seal })
+}
+
+/// Three statements and no RETURNING, for which SQLite makes a table each time: see docs/performance.md. One program
+/// writes at a time: the first statement that writes is guard enough.
+fn reset_on_sqlite(
+    link: &mut Link<'_>,
+    session: SessionId,
+    new_id: ArchiveId,
+    archived_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<Option<Archived>> {
+    let values = [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()];
+    let has_changes = link.execute(Fixed::<ArchiveLiveLayer, 4>::new(values))? > 0;
+    if has_changes {
+        link.execute(Fixed::<MoveOn, 1>::new([session.0.into()]))?;
+    }
+    let newest: Option<Archived> = link.first(Fixed::<NewestArchive, 1>::new([session.0.into()]))?;
+    // Without changes the newest archive is one of an earlier reset.
+    Ok(newest.map(|newest| Archived { counts: newest.counts.filter(|_| has_changes), ..newest }))
 }

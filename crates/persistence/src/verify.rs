@@ -42,14 +42,6 @@ macro_rules! seal_on_sqlite {
 }
 pub(crate) use seal_on_sqlite;
 
-/// The seal as PostgreSQL stores it: when the base got it; null while the base is open for changes.
-macro_rules! seal_on_postgres {
-    () => {
-        "(select sealed_at::text from demo_base)"
-    };
-}
-pub(crate) use seal_on_postgres;
-
 /// Whether no program has written the base since it got this seal. Constant time: on SQLite it compares the header
 /// of the file with what it was when the manifest was taken; on PostgreSQL a base that was opened has none.
 pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
@@ -64,7 +56,8 @@ pub(crate) fn seal_holds(seal: Option<&str>, url: &DatabaseUrl, stamps: &StampCa
 pub(crate) fn is_sealed(link: &mut Link<'_>, url: &DatabaseUrl, stamps: &StampCache) -> Result<bool> {
     let query = match link.dialect() {
         Dialect::Sqlite => concat!("select ", seal_on_sqlite!(), " as seal"),
-        Dialect::Postgres => concat!("select ", seal_on_postgres!(), " as seal"),
+        // When the base got it; null while the base is open for changes.
+        Dialect::Postgres => "select (select sealed_at::text from demo_base) as seal",
     };
     let row: Option<StoredSeal> = link.first(Sql::new(query, []))?;
     seal_holds(row.and_then(|row| row.seal).as_deref(), url, stamps)

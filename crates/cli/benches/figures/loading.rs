@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::fixture::{Fixture, seed};
-use crate::measure::{Report, in_turns, time};
+use crate::fixture::{Fixture, Fixtures, Setting, seed};
+use crate::measure::{in_turns, time};
+use crate::report::Report;
 
 const NAME: &str = "loading the dataset";
 
@@ -28,7 +29,13 @@ fn shell(database: &Path, script: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-pub(crate) fn measure(fixture: &Fixture, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
+    report.section(
+        "SQLite: loading",
+        "`demo-reset seed` of a new file, from generating the rows to the seal, against `.import` of the same rows by the \
+         `sqlite3` shell into the same tables.",
+    );
+    let fixture = &*fixtures.of(Setting { scale: 1, others: 10 }, report)?;
     if Command::new("sqlite3").arg("--version").output().is_err() {
         report.not_measured(NAME, "sqlite3 is not installed");
         return Ok(());
@@ -38,12 +45,12 @@ pub(crate) fn measure(fixture: &Fixture, report: &mut Report) -> Result<()> {
     let (loaded, imported) = (fixture.path("loaded.db"), fixture.path("imported.db"));
     let [load, import] = in_turns(
         1,
-        5,
+        report.effort.rounds(5),
         [
             &mut || {
                 remove(&loaded)?;
                 remove(&fixture.path("loaded.sessions.db"))?;
-                time(|| seed(&loaded))
+                time(|| seed(&loaded, 1))
             },
             &mut || {
                 remove(&imported)?;
@@ -53,7 +60,7 @@ pub(crate) fn measure(fixture: &Fixture, report: &mut Report) -> Result<()> {
     )?;
     let count = "select count(*) from cases; select count(*) from audit_logs;";
     anyhow::ensure!(shell(&loaded, count)? == shell(&imported, count)?, "both hold the same rows");
-    report.ratio(NAME, 2.0, &load, ("sqlite3 .import", &import));
+    report.ratio(NAME, Some(2.0), &load, ("sqlite3 .import", &import));
     Ok(())
 }
 

@@ -1,30 +1,41 @@
 //! The figures that the product promises, each with the ratio it stands for, all from one run.
 //!
-//! `cargo xtask bench` runs it. What is compared is measured in turns, so that a noisy machine is noisy for both;
-//! figures are medians with the 10th and 90th percentile. Every missed goal is named at the end.
+//! `cargo xtask bench` runs it and writes `docs/benchmarks.md`; `cargo xtask bench --quick` and the names of groups run a
+//! part and write nothing. What is compared is measured in turns, so that a noisy machine is noisy for both; figures are
+//! medians with the 10th and 90th percentile. Every missed goal is named at the end, and so is every figure that is
+//! clearly worse than the committed one.
 
 mod fixture;
+mod http;
 mod loading;
+mod machine;
 mod measure;
+mod plot;
 mod postgres;
 mod reads;
+mod report;
 mod resets;
 mod server;
+mod writes;
 
 use anyhow::Result;
 
-use fixture::Fixture;
-use measure::Report;
+use fixture::Fixtures;
+use measure::Effort;
+use report::Report;
 
 /// One group of figures.
-type Measure = fn(&Fixture, &mut Report) -> Result<()>;
+type Measure = fn(&Fixtures, &mut Report) -> Result<()>;
 
 /// The groups on SQLite; `cargo xtask bench reads postgres-reads` measures some.
-const GROUPS: [(&str, Measure); 4] = [
+const GROUPS: [(&str, Measure); 7] = [
     ("reads", reads::measure),
     ("resets", resets::measure),
+    ("alternatives", resets::measure_alternatives),
+    ("writes", writes::measure),
     ("loading", loading::measure),
     ("server", server::measure),
+    ("http", http::measure),
 ];
 
 fn main() -> Result<()> {
@@ -32,6 +43,10 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
+    if http::serve_if_asked()? {
+        return Ok(());
+    }
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let on_sqlite = GROUPS.map(|(group, _)| group);
     let known = [&on_sqlite[..], &postgres::GROUPS.map(|(group, _)| group)].concat();
@@ -39,16 +54,14 @@ fn main() -> Result<()> {
         anyhow::bail!("there are no figures named {unknown}: expected some of {}", known.join(", "));
     }
     let is_asked = |group: &str| named.is_empty() || named.iter().any(|name| name == group);
-    let mut report = Report::new();
-    if on_sqlite.into_iter().any(is_asked) {
-        let fixture = Fixture::new(&mut report)?;
-        for (group, measure) in GROUPS {
-            if is_asked(group) {
-                measure(&fixture, &mut report)?;
-            }
+    let mut report = Report::new(if is_quick { Effort::Quick } else { Effort::Whole });
+    let fixtures = Fixtures::default();
+    for (group, measure) in GROUPS {
+        if is_asked(group) {
+            measure(&fixtures, &mut report)?;
         }
     }
+    drop(fixtures);
     postgres::measure(is_asked, &mut report)?;
-    report.finish();
-    Ok(())
+    report.finish(named.is_empty() && !is_quick, "cargo xtask bench")
 }

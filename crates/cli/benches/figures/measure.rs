@@ -1,4 +1,4 @@
-//! Samples, medians, ratios, and whether they meet their goals.
+//! Samples, medians, and how they are taken in turns.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,12 +8,22 @@ use std::time::{Duration, Instant};
 pub(crate) struct Samples(Vec<Duration>);
 
 impl Samples {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes those of another in.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
+    }
+
     pub(crate) fn push(&mut self, sample: Duration) {
         self.0.push(sample);
     }
 
     /// The value below which `percent` of the samples lie.
-    fn percentile(&self, percent: usize) -> Duration {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let last = sorted.len().saturating_sub(1);
@@ -55,13 +65,24 @@ pub(crate) type Work<'a> = &'a mut dyn FnMut() -> anyhow::Result<Duration>;
 pub(crate) fn in_turns<const N: usize>(
     warm_up: usize,
     rounds: usize,
-    work: [Work<'_>; N],
+    mut work: [Work<'_>; N],
 ) -> anyhow::Result<[Samples; N]> {
-    let mut samples: [Samples; N] = std::array::from_fn(|_| Samples::default());
+    let samples = all_in_turns(warm_up, rounds, &mut work)?;
+    let mut samples = samples.into_iter();
+    Ok(std::array::from_fn(|_| samples.next().unwrap_or_default()))
+}
+
+/// [`in_turns`] of as many kinds of work as there are.
+pub(crate) fn all_in_turns(
+    warm_up: usize,
+    rounds: usize,
+    work: &mut [Work<'_>],
+) -> anyhow::Result<Vec<Samples>> {
+    let mut samples = vec![Samples::default(); work.len()];
     for round in 0..warm_up + rounds {
-        for turn in 0..N {
-            let turn = if round % 2 == 0 { turn } else { N - 1 - turn };
-            let index = (turn + round / 2) % N;
+        for turn in 0..work.len() {
+            let turn = if round % 2 == 0 { turn } else { work.len() - 1 - turn };
+            let index = (turn + round / 2) % work.len();
             let took = work[index]()?;
             if round >= warm_up {
                 samples[index].push(took);
@@ -71,58 +92,29 @@ pub(crate) fn in_turns<const N: usize>(
     Ok(samples)
 }
 
-/// Writes figures as they come, and remembers which missed their goals.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    missed: Vec<String>,
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Everything; what is committed.
+    Whole,
+    /// Fewer rounds of fewer settings, for every day.
+    Quick,
 }
 
-impl Report {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
-    /// A line that is no figure.
-    #[allow(clippy::print_stdout, reason = "a benchmark writes its figures to stdout")]
-    pub(crate) fn say(&mut self, text: impl fmt::Display) {
-        println!("{text}");
-    }
-
-    /// Compares two medians: `work` may take at most `goal` times as long as `reference`.
-    pub(crate) fn ratio(&mut self, name: &str, goal: f64, work: &Samples, reference: (&str, &Samples)) {
-        let (reference_name, reference) = reference;
-        let ratio = work.median().as_secs_f64() / reference.median().as_secs_f64().max(f64::MIN_POSITIVE);
-        self.say(format_args!("{name}: {work}; {reference_name}: {reference}"));
-        self.judge(
-            name,
-            &format!("{ratio:.2}x {reference_name}"),
-            &format!("at most {goal}x"),
-            ratio <= goal,
-        );
-    }
-
-    /// Says whether a goal is met.
-    pub(crate) fn judge(&mut self, name: &str, found: &str, goal: &str, met: bool) {
-        let verdict = if met { "met" } else { "MISSED" };
-        self.say(format_args!("  {found}, goal {goal}: {verdict}"));
-        if !met {
-            self.missed.push(format!("{name}: {found}, goal {goal}"));
+impl Effort {
+    /// So many rounds, or a fifth of them.
+    pub(crate) fn rounds(self, whole: usize) -> usize {
+        match self {
+            Self::Whole => whole,
+            Self::Quick => whole.div_ceil(5),
         }
     }
 
-    /// A figure that could not be measured here counts as missed.
-    pub(crate) fn not_measured(&mut self, name: &str, why: &str) {
-        self.say(format_args!("{name}: not measured, {why}"));
-        self.missed.push(format!("{name}: not measured, {why}"));
-    }
-
-    /// Names every missed goal.
-    pub(crate) fn finish(mut self) {
-        let missed = std::mem::take(&mut self.missed);
-        if missed.is_empty() {
-            self.say("\nall goals met");
-        } else {
-            self.say(format_args!("\nmissed:\n  {}", missed.join("\n  ")));
+    /// All of these, or the first few.
+    pub(crate) fn some<T>(self, all: &[T], quick: usize) -> &[T] {
+        match self {
+            Self::Whole => all,
+            Self::Quick => &all[..quick.min(all.len())],
         }
     }
 }

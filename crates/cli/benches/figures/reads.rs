@@ -1,19 +1,21 @@
 //! Reading through the views against reading the bare tables: same columns, same conditions, same connection.
 
-use anyhow::{Context, Result};
-use demo_reset_compliance::schema::cases as view;
+use std::cell::RefCell;
+
+use anyhow::{Context, Result, ensure};
 use demo_reset_persistence::AnyConnection;
-use demo_reset_persistence::types::DbUuid;
+use demo_reset_persistence::types::{DbTime, DbUuid};
 use diesel::prelude::*;
 
-use crate::fixture::{Fixture, edit_cases};
-use crate::measure::{Report, in_turns, time};
+use crate::fixture::{Fixtures, Setting, edit_cases, thousands};
+use crate::measure::{Effort, in_turns, time};
+use crate::report::Report;
 
 diesel::table! {
     use demo_reset_persistence::types::sql::{Json, UtcTime, Uuid};
     use diesel::sql_types::{Integer, Nullable, Text};
 
-    /// The table itself, in the base file.
+    /// A table itself, in the base file.
     base.cases (organization_id, id) {
         organization_id -> Uuid,
         id -> Uuid,
@@ -44,55 +46,231 @@ diesel::table! {
     }
 }
 
-use self::cases as table;
+diesel::table! {
+    use demo_reset_persistence::types::sql::Uuid;
+    use diesel::sql_types::Text;
+
+    /// What a join asks of the other table.
+    base.investigations (organization_id, id) {
+        organization_id -> Uuid,
+        id -> Uuid,
+        case_id -> Uuid,
+        status -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(cases, investigations);
+
+/// The tables themselves, and the views in front of them.
+mod bare {
+    pub(super) use super::{cases, investigations};
+}
+
+mod views {
+    pub(super) use demo_reset_compliance::schema::{cases, investigations};
+}
 
 /// Text and ids of a case: what both queries carry into the program.
-type Row = (DbUuid, String, String, Option<String>, String, String, Option<DbUuid>, DbUuid);
+type Row = (DbUuid, String, String, Option<String>, String, String, Option<DbUuid>, DbUuid, DbTime);
 
-macro_rules! columns {
+/// Sums up a read, so that nothing of it can be left out.
+type Found = Result<usize>;
+
+/// The reads, of the views or of the bare tables: the same code twice.
+macro_rules! reads {
     ($source:ident) => {
-        (
-            $source::id,
-            $source::reference_number,
-            $source::details,
-            $source::summary,
-            $source::status,
-            $source::severity,
-            $source::category_id,
-            $source::created_by_id,
-        )
+        pub(super) mod $source {
+            use diesel::dsl::count_star;
+            use diesel::prelude::*;
+
+            use super::super::$source::{cases, investigations};
+            use super::super::{AnyConnection, Asked, Found, Row};
+
+            macro_rules! columns {
+                () => {
+                    (
+                        cases::id,
+                        cases::reference_number,
+                        cases::details,
+                        cases::summary,
+                        cases::status,
+                        cases::severity,
+                        cases::category_id,
+                        cases::created_by_id,
+                        cases::created_at,
+                    )
+                };
+            }
+
+            pub(in super::super) fn page(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let rows = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .order((cases::created_at.desc(), cases::id.desc()))
+                    .limit(50)
+                    .select(columns!())
+                    .load::<Row>(conn)?;
+                Ok(rows.len())
+            }
+
+            pub(in super::super) fn keyset_page(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let rows = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .filter(cases::created_at.le(asked.at))
+                    .filter(cases::created_at.lt(asked.at).or(cases::id.lt(asked.id)))
+                    .order((cases::created_at.desc(), cases::id.desc()))
+                    .limit(50)
+                    .select(columns!())
+                    .load::<Row>(conn)?;
+                Ok(rows.len())
+            }
+
+            pub(in super::super) fn filtered_page(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let rows = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .filter(cases::severity.eq("HIGH"))
+                    .order((cases::created_at.desc(), cases::id.desc()))
+                    .limit(50)
+                    .select(columns!())
+                    .load::<Row>(conn)?;
+                Ok(rows.len())
+            }
+
+            pub(in super::super) fn record(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let row = cases::table
+                    .find((asked.organization, asked.id))
+                    .select(columns!())
+                    .first::<Row>(conn)?;
+                Ok(row.1.len())
+            }
+
+            pub(in super::super) fn count(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let count: i64 = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .filter(cases::severity.eq("HIGH"))
+                    .count()
+                    .get_result(conn)?;
+                Ok(count.unsigned_abs() as usize)
+            }
+
+            pub(in super::super) fn joined_page(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let of_case = investigations::organization_id
+                    .eq(cases::organization_id)
+                    .and(investigations::case_id.eq(cases::id));
+                let rows = cases::table
+                    .inner_join(investigations::table.on(of_case))
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .order((cases::created_at.desc(), cases::id.desc()))
+                    .limit(50)
+                    .select((columns!(), investigations::status))
+                    .load::<(Row, String)>(conn)?;
+                Ok(rows.len())
+            }
+
+            pub(in super::super) fn aggregate(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let rows: Vec<(String, i64)> = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .group_by(cases::severity)
+                    .select((cases::severity, count_star()))
+                    .load(conn)?;
+                Ok(rows.len())
+            }
+        }
     };
 }
 
-macro_rules! page {
-    ($source:ident, $organization:expr, $conn:expr) => {
-        $source::table
-            .filter($source::organization_id.eq($organization))
-            .order(($source::created_at.desc(), $source::id.desc()))
-            .limit(50)
-            .select((columns!($source), $source::created_at, $source::updated_at))
-            .load::<(Row, demo_reset_persistence::types::DbTime, demo_reset_persistence::types::DbTime)>(
-                $conn,
-            )
-    };
+mod of {
+    reads!(views);
+    reads!(bare);
 }
 
-macro_rules! record {
-    ($source:ident, $key:expr, $conn:expr) => {
-        $source::table.find($key).select(columns!($source)).first::<Row>($conn)
-    };
+/// What is asked for.
+struct Asked {
+    organization: DbUuid,
+    id: DbUuid,
+    at: DbTime,
 }
 
-pub(crate) fn measure(fixture: &Fixture, report: &mut Report) -> Result<()> {
-    let session = fixture.session(1)?;
-    fixture.run(session, &edit_cases(50))?;
-    fixture.database.read(session, |conn| {
-        let (page_view, page_table, record_view, record_table) = samples(conn)?;
-        report.ratio("page of 50 cases through the view", 1.5, &page_view, ("the bare table", &page_table));
-        report.ratio("record by id through the view", 2.0, &record_view, ("the bare table", &record_table));
-        Ok::<_, Failure>(())
-    })?;
+/// A read of the views or of the bare tables.
+type Read = fn(&mut AnyConnection, &Asked) -> Found;
+
+/// Each with its goal, its rounds, and how it reads the views and the bare tables.
+const READS: [(&str, Option<f64>, usize, Read, Read); 7] = [
+    ("page of 50 cases", Some(1.2), 1000, of::views::page, of::bare::page),
+    ("keyset page of 50 cases", Some(1.2), 1000, of::views::keyset_page, of::bare::keyset_page),
+    ("page of 50 cases of a severity", Some(1.2), 1000, of::views::filtered_page, of::bare::filtered_page),
+    ("record by id", Some(2.0), 5000, of::views::record, of::bare::record),
+    ("count of the cases of a severity", None, 300, of::views::count, of::bare::count),
+    (
+        "page of 50 cases with their investigations",
+        Some(1.5),
+        500,
+        of::views::joined_page,
+        of::bare::joined_page,
+    ),
+    ("GROUP BY severity", None, 100, of::views::aggregate, of::bare::aggregate),
+];
+
+const SETTINGS: [Setting; 2] = [Setting { scale: 1, others: 10_000 }, Setting { scale: 12, others: 10_000 }];
+
+const CHANGES: usize = 50;
+
+pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
+    report.section(
+        "SQLite: reads",
+        format!(
+            "the same Diesel queries of the views and of the bare tables, in turns on one connection, by a session that has \
+             edited {CHANGES} cases. Preparing is in none of them: statements are kept."
+        ),
+    );
+    // A crowd takes a minute: for every day the fixture of the other groups will do.
+    let quick = [Setting { scale: 1, others: 10 }];
+    let settings = match report.effort {
+        Effort::Whole => &SETTINGS[..],
+        Effort::Quick => &quick,
+    };
+    for &setting in settings {
+        let fixture = fixtures.of(setting, report)?;
+        let session = fixture.session(1)?;
+        fixture.run(session, &edit_cases(CHANGES))?;
+        let others = thousands(u64::from(setting.others));
+        let of = format!("{} base rows, {others} other sessions", fixture.rows());
+        fixture.database.read(session, |conn| Ok::<_, Failure>(measure_all(conn, &of, report)?))?;
+    }
     Ok(())
+}
+
+fn measure_all(conn: &mut AnyConnection, of: &str, report: &mut Report) -> Result<()> {
+    let asked = Asked::middle(conn)?;
+    let conn = RefCell::new(conn);
+    for (name, goal, rounds, view, table) in READS {
+        let found = |read: Read| read(&mut conn.borrow_mut(), &asked);
+        ensure!(found(view)? > 0 && found(table)? > 0, "{name}: nothing is found");
+        let run = |read: Read| time(|| found(read));
+        let [view, table] =
+            in_turns(20, report.effort.rounds(rounds), [&mut || run(view), &mut || run(table)])?;
+        report.ratio(&format!("SQLite: {name}, {of}"), goal, &view, ("the bare table", &table));
+    }
+    Ok(())
+}
+
+impl Asked {
+    /// A case in the middle of the largest organization's.
+    fn middle(conn: &mut AnyConnection) -> Result<Self> {
+        use self::cases::dsl;
+        let (organization, count): (DbUuid, i64) = dsl::cases
+            .group_by(dsl::organization_id)
+            .select((dsl::organization_id, diesel::dsl::count_star()))
+            .order(diesel::dsl::count_star().desc())
+            .first(conn)
+            .context("the largest organization")?;
+        let (id, at) = dsl::cases
+            .filter(dsl::organization_id.eq(organization))
+            .order(dsl::id)
+            .offset(count / 2)
+            .select((dsl::id, dsl::created_at))
+            .first(conn)?;
+        Ok(Self { organization, id, at })
+    }
 }
 
 /// Either error: the engine asks for one that can be made of its own.
@@ -104,46 +282,4 @@ impl From<demo_reset_persistence::Error> for Failure {
     fn from(error: demo_reset_persistence::Error) -> Self {
         Self(error.into())
     }
-}
-
-type Four =
-    (crate::measure::Samples, crate::measure::Samples, crate::measure::Samples, crate::measure::Samples);
-
-fn samples(conn: &mut AnyConnection) -> Result<Four> {
-    let (organization, _): (DbUuid, i64) = table::table
-        .group_by(table::organization_id)
-        .select((table::organization_id, diesel::dsl::count_star()))
-        .order(diesel::dsl::count_star().desc())
-        .first(conn)
-        .context("the largest organization")?;
-    let ids: Vec<DbUuid> = table::table
-        .filter(table::organization_id.eq(organization))
-        .order(table::id)
-        .limit(1000)
-        .select(table::id)
-        .load(conn)?;
-    let conn = std::cell::RefCell::new(conn);
-    let [page_view, page_table] = in_turns(
-        50,
-        1000,
-        [&mut || Ok(time(|| page!(view, organization, &mut **conn.borrow_mut()))?), &mut || {
-            Ok(time(|| page!(table, organization, &mut **conn.borrow_mut()))?)
-        }],
-    )?;
-    let (mut next_view, mut next_table) = (ids.iter().cycle(), ids.iter().cycle());
-    let [record_view, record_table] = in_turns(
-        50,
-        5000,
-        [
-            &mut || {
-                let key = (organization, *next_view.next().context("an id")?);
-                Ok(time(|| record!(view, key, &mut **conn.borrow_mut()))?)
-            },
-            &mut || {
-                let key = (organization, *next_table.next().context("an id")?);
-                Ok(time(|| record!(table, key, &mut **conn.borrow_mut()))?)
-            },
-        ],
-    )?;
-    Ok((page_view, page_table, record_view, record_table))
 }

@@ -4,17 +4,23 @@
 use anyhow::{Result, ensure};
 
 use super::world::Cluster;
-use crate::measure::{Report, in_turns, time};
+use crate::measure::{in_turns, time};
+use crate::report::Report;
 
 const SOURCE: &str = "bench_source";
 
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    report.section(
+        "PostgreSQL: loading",
+        "`demo-reset seed` of a new database, from generating the rows to views and seal, against psql's `\\copy` of the same \
+         rows into the same tables with indexes and constraints made afterwards.",
+    );
     cluster.create(SOURCE)?;
     cluster.seed(SOURCE)?;
     let script = copy_script(cluster)?;
     let [load, copy] = in_turns(
         1,
-        5,
+        report.effort.rounds(5),
         [
             &mut || {
                 cluster.create("bench_loaded")?;
@@ -32,7 +38,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         cluster.sql("bench_loaded", count)? == cluster.sql("bench_copied", count)?,
         "both hold the same rows"
     );
-    report.ratio("PostgreSQL: loading the dataset", 1.0, &load, ("psql \\copy and index build", &copy));
+    report.ratio("PostgreSQL: loading the dataset", Some(1.0), &load, ("psql \\copy and index build", &copy));
     Ok(())
 }
 

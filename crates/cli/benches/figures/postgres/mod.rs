@@ -5,20 +5,23 @@ mod loading;
 mod reads;
 mod resets;
 mod world;
+mod writes;
 
 use anyhow::Result;
 
-use crate::measure::Report;
-use world::Cluster;
+use crate::report::Report;
+pub(crate) use world::Cluster;
 
 /// One group of figures.
 type Measure = fn(&Cluster, &mut Report) -> Result<()>;
 
 /// The groups on PostgreSQL.
-pub(crate) const GROUPS: [(&str, Measure); 3] = [
+pub(crate) const GROUPS: [(&str, Measure); 5] = [
     ("postgres-reads", reads::measure),
     ("postgres-resets", resets::measure),
+    ("postgres-writes", writes::measure),
     ("postgres-loading", loading::measure),
+    ("postgres-http", crate::http::measure_postgres),
 ];
 
 /// Measures the groups that are asked for.

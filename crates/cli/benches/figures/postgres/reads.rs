@@ -8,7 +8,9 @@ use demo_reset_persistence::{AnyConnection, Error};
 use diesel::connection::SimpleConnection;
 
 use super::world::{Cluster, Size, World};
-use crate::measure::{Report, in_turns, time};
+use crate::fixture::thousands;
+use crate::measure::{Effort, in_turns, time};
+use crate::report::Report;
 
 /// A kind of read: `{}` stands for where its tables are, `$1` for the organization.
 struct Read {
@@ -25,14 +27,14 @@ const COLUMNS: &str = "id, reference_number, details, summary, status, severity,
 const READS: [Read; 8] = [
     Read {
         name: "page of 50 cases",
-        goal: 2.5,
+        goal: 1.5,
         rounds: 500,
         sql: "select {columns} from {}.cases where organization_id = $1 order by created_at desc, id desc limit $2",
         bound: ", 50",
     },
     Read {
         name: "keyset page of 50 cases",
-        goal: 2.0,
+        goal: 1.5,
         rounds: 500,
         sql: "select {columns} from {}.cases where organization_id = $1 and created_at <= $2 \
             and (created_at < $2 or id < $3) order by created_at desc, id desc limit $4",
@@ -47,7 +49,7 @@ const READS: [Read; 8] = [
     },
     Read {
         name: "page of 50 cases joined with their investigations",
-        goal: 2.5,
+        goal: 1.5,
         rounds: 500,
         sql: "select c.id, c.reference_number, c.created_at, i.status from {}.cases c join {}.investigations i \
             on i.organization_id = c.organization_id and i.case_id = c.id where c.organization_id = $1 \
@@ -90,8 +92,20 @@ const READS: [Read; 8] = [
 const CHANGES: [usize; 2] = [50, 1_000];
 
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
-    let world = World::of(cluster, Size::Million)?;
-    world.crowd(cluster, 10_000)?;
+    report.section(
+        "PostgreSQL: reads",
+        format!(
+            "the same statements, prepared, over the views and over the bare tables, in turns on one connection of a server's \
+             pool, on {}.",
+            cluster.version()?
+        ),
+    );
+    let (size, others) = match report.effort {
+        Effort::Whole => (Size::Million, 10_000),
+        Effort::Quick => (Size::HundredThousand, 10),
+    };
+    let world = World::of(cluster, size)?;
+    world.crowd(cluster, others)?;
     let largest = "select organization_id from public.cases group by 1 order by count(*) desc limit 1";
     let organization = cluster.sql(world.size.database(), largest)?;
     for changes in CHANGES {
@@ -100,15 +114,15 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             let some = format!("select id from {table} order by created_at desc, id limit {changes}");
             world.run(session, &format!("update {table} set status = 'CLOSED' where id in ({some})"))?;
         }
-        report.say(format_args!(
-            "reads over {} base rows by a session of {changes} edited cases and as many investigations, \
-             beside 10,000 other sessions:",
-            world.size.rows()
-        ));
+        let of = format!(
+            "{} base rows, {changes} edited cases and as many investigations, {} other sessions",
+            thousands(world.size.rows()),
+            thousands(others as u64)
+        );
         world.database.read(session, |conn| -> Result<(), Failure> {
             let conn = RefCell::new(conn);
             for read in &READS {
-                measure_one(read, changes, &organization, &conn, report)?;
+                measure_one(read, &of, &organization, &conn, report)?;
             }
             Ok(())
         })?;
@@ -118,7 +132,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
 
 fn measure_one(
     read: &Read,
-    changes: usize,
+    of: &str,
     organization: &str,
     conn: &RefCell<&mut AnyConnection>,
     report: &mut Report,
@@ -131,10 +145,15 @@ fn measure_one(
         let execute = format!("execute {statement} ('{organization}'{})", read.bound);
         Ok(time(|| conn.borrow_mut().batch_execute(&execute))?)
     };
-    let [view, table] = in_turns(3, read.rounds, [&mut || run("of_view"), &mut || run("of_table")])?;
+    let [view, table] =
+        in_turns(3, report.effort.rounds(read.rounds), [&mut || run("of_view"), &mut || run("of_table")])?;
     conn.borrow_mut().batch_execute("deallocate of_view; deallocate of_table")?;
-    let name = format!("PostgreSQL, {changes} changes: {} through the view", read.name);
-    report.ratio(&name, read.goal, &view, ("the bare table", &table));
+    report.ratio(
+        &format!("PostgreSQL: {}, {of}", read.name),
+        Some(read.goal),
+        &view,
+        ("the bare table", &table),
+    );
     Ok(())
 }
 

@@ -1,13 +1,19 @@
 //! Reset and undo of few and of many changes, over small and large bases, beside few and many other sessions, against
 //! what a team without them does: restoring the whole database.
 
+use std::cell::RefCell;
+
 use anyhow::{Result, ensure};
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
 use super::world::{Cluster, Size, World, random_id};
-use crate::measure::{Report, Samples, in_turns, time};
+use crate::fixture::{NOW, thousands};
+use crate::measure::{Samples, Work, all_in_turns, in_turns, time};
+use crate::plot::Plot;
+use crate::report::Report;
+use crate::resets::flatness;
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
@@ -15,6 +21,12 @@ const OTHERS: [usize; 2] = [10, 10_000];
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
+
+/// How long one may take, in one-row commits.
+const GOAL: f64 = 1.5;
+
+/// How much faster than putting a whole database back.
+const FASTER: f64 = 20.0;
 
 /// Restores of a whole database.
 const RESTORES: usize = 3;
@@ -37,87 +49,108 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
     Ok(())
 }
 
-/// One setting's figures.
-struct Figure {
-    setting: String,
-    reset: Samples,
-    undo: Samples,
+/// A session with its changes.
+struct Resettable<'a> {
+    world: &'a World,
+    session: SessionId,
+    changes: usize,
+    undo: RefCell<Samples>,
+}
+
+impl Resettable<'_> {
+    /// Resets and takes it back; how long the reset took. The undo is kept aside.
+    fn reset_and_undo(&self) -> Result<std::time::Duration> {
+        let new_id = || ArchiveId(random_id());
+        let reset = time(|| self.world.database.reset(self.session, new_id(), NOW))?;
+        let undo = time(|| self.world.database.undo(self.session, None, OnConflict::Fail, new_id(), NOW))?;
+        self.undo.borrow_mut().push(undo);
+        Ok(reset)
+    }
 }
 
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
-    let mut figures = Vec::new();
-    for size in Size::BOTH {
+    report.section(
+        "PostgreSQL: reset, undo and the making of a session",
+        "each in one-row commits of the same database, measured in turns; and against what restores a whole database of that \
+         size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and `pg_restore --jobs=2`, each spared what it can be. The \
+         changes are subjects that the session has created.",
+    );
+    let mut ratios: [Vec<f64>; 3] = Default::default();
+    let mut plot = Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
+    for &size in report.effort.some(&Size::BOTH, 1) {
         let world = World::of(cluster, size)?;
-        for others in OTHERS {
+        let rest = format!("{} base rows", thousands(size.rows()));
+        let mut slowest = [Samples::default(), Samples::default()];
+        for &others in report.effort.some(&OTHERS, 1) {
             world.crowd(cluster, others)?;
-            figures.extend(of_world(cluster, &world, others, report)?);
+            let beside = format!("{rest}, {} other sessions", thousands(others as u64));
+            let sessions = report
+                .effort
+                .some(&CHANGES, 2)
+                .iter()
+                .map(|&changes| {
+                    let session = world.session(&format!("{changes} changes beside {others}"))?;
+                    add_subjects(cluster, &world, session, changes)?;
+                    let made = world.database.change_counts(session)?.total();
+                    ensure!(made == changes as u64, "{made} changes instead of {changes}");
+                    Ok(Resettable { world: &world, session, changes, undo: RefCell::default() })
+                })
+                .collect::<Result<Vec<_>>>()?;
+            cluster.sql(size.database(), "vacuum analyze")?;
+            let mut one_row = one_row_commit(cluster, size)?;
+            let mut resets = sessions.iter().map(|one| || one.reset_and_undo()).collect::<Vec<_>>();
+            let mut commit =
+                || Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?);
+            let mut make = || time(|| world.session(&random_id().to_string()));
+            let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
+            work.extend([&mut commit as Work<'_>, &mut make]);
+            let samples = all_in_turns(5, report.effort.rounds(ROUNDS), &mut work)?;
+            drop(work);
+            let [resets @ .., commit, made] = &samples[..] else { continue };
+            for (one, reset) in sessions.iter().zip(resets) {
+                let of = format!("{} changes, {beside}", thousands(one.changes as u64));
+                let undo = one.undo.borrow();
+                let commit_of = ("one-row commit", commit);
+                ratios[0].push(report.ratio(
+                    &format!("PostgreSQL: reset of {of}"),
+                    Some(GOAL),
+                    reset,
+                    commit_of,
+                ));
+                ratios[1].push(report.ratio(
+                    &format!("PostgreSQL: undo of {of}"),
+                    Some(GOAL),
+                    &undo,
+                    commit_of,
+                ));
+                plot.point(&format!("reset, {rest}"), one.changes, reset);
+                plot.point(&format!("undo, {rest}"), one.changes, &undo);
+                plot.point("one-row commit", one.changes, commit);
+                for (slowest, samples) in slowest.iter_mut().zip([reset, &*undo]) {
+                    if samples.median() > slowest.median() {
+                        *slowest = samples.clone();
+                    }
+                }
+            }
+            let name = format!("PostgreSQL: making of a session, {beside}");
+            ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
         }
-    }
-    for (name, of) in [("reset", (|figure| &figure.reset) as fn(&Figure) -> &Samples), ("undo", |f| &f.undo)]
-    {
-        let by_median = |figure: &&Figure| of(figure).median();
-        let (Some(fastest), Some(slowest)) =
-            (figures.iter().min_by_key(by_median), figures.iter().max_by_key(by_median))
-        else {
-            continue;
-        };
-        let title = format!("PostgreSQL: {name} of {}", slowest.setting);
-        report.ratio(&title, 1.5, of(slowest), (&format!("a {name} of {}", fastest.setting), of(fastest)));
-        for size in Size::BOTH {
-            // Sessions change nothing of the base, so what they are compared with is the same for all of them.
-            let rest = format!("{} base rows", size.rows());
-            let slowest =
-                figures.iter().filter(|figure| figure.setting.contains(&rest)).max_by_key(by_median);
-            let Some(slowest) = slowest else { continue };
-            for (alternative, samples) in restores(cluster, size)? {
-                let title = format!("PostgreSQL: {name} of {}", slowest.setting);
-                report.ratio(&title, 1.0, of(slowest), (&format!("{alternative} of {rest}"), &samples));
+        // Sessions change nothing of the base, so what they are compared with is the same for all of them.
+        for (alternative, samples) in restores(cluster, size)? {
+            for (what, slowest) in ["reset", "undo"].into_iter().zip(&slowest) {
+                let title = format!("PostgreSQL: the slowest {what} over {rest}, against {alternative}");
+                report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, &samples));
+            }
+            for changes in CHANGES {
+                plot.point(&format!("{alternative}, {rest}"), changes, &samples);
             }
         }
     }
+    for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(&ratios) {
+        flatness(report, &format!("PostgreSQL: {what}, slowest setting against fastest"), ratios);
+    }
+    report.plot(plot);
     Ok(())
-}
-
-fn of_world(cluster: &Cluster, world: &World, others: usize, report: &mut Report) -> Result<Vec<Figure>> {
-    let mut sessions: Vec<SessionId> = Vec::new();
-    for changes in CHANGES {
-        let session = world.session(&format!("{changes} changes beside {others}"))?;
-        add_subjects(cluster, world, session, changes)?;
-        let made = world.database.change_counts(session)?.total();
-        ensure!(made == changes as u64, "{made} changes instead of {changes}");
-        sessions.push(session);
-    }
-    cluster.sql(world.size.database(), "vacuum analyze")?;
-    let mut one_row = one_row_commit(cluster, world.size)?;
-    let undos = std::cell::RefCell::new([Samples::default(), Samples::default(), Samples::default()]);
-    let both = |at: usize| {
-        let new_id = || ArchiveId(random_id());
-        let reset = time(|| world.database.reset(sessions[at], new_id(), crate::fixture::NOW))?;
-        let undo = time(|| {
-            world.database.undo(sessions[at], None, OnConflict::Fail, new_id(), crate::fixture::NOW)
-        })?;
-        undos.borrow_mut()[at].push(undo);
-        Ok(reset)
-    };
-    let [few, some, many, commit] = in_turns(
-        5,
-        ROUNDS,
-        [&mut || both(0), &mut || both(1), &mut || both(2), &mut || {
-            Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?)
-        }],
-    )?;
-    let figures = [few, some, many].into_iter().zip(undos.into_inner()).zip(CHANGES);
-    let figures = figures.map(|((reset, undo), changes)| Figure {
-        setting: format!("{changes} changes, {} base rows, {others} other sessions", world.size.rows()),
-        reset,
-        undo,
-    });
-    let figures: Vec<Figure> = figures.collect();
-    for Figure { setting, reset, undo } in &figures {
-        report.say(format_args!("PostgreSQL: {setting}: reset {reset}, undo {undo}"));
-    }
-    report.say(format_args!("  a bare one-row commit beside them: {commit}"));
-    Ok(figures)
 }
 
 /// The smallest commit that there is, on the same disk.

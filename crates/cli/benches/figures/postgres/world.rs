@@ -79,7 +79,7 @@ impl Cluster {
     }
 
     /// The columns of a table.
-    fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
+    pub(crate) fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
         let names = "select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid =";
         let names = self.sql(database, &format!("{names} 'public.{table}'::regclass order by attnum"))?;
         Ok(names.lines().map(str::to_owned).collect())

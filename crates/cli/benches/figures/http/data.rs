@@ -1,0 +1,104 @@
+//! The demo with a thousand users, once under sessions and once as plain tables.
+
+use anyhow::{Result, ensure};
+use chrono::NaiveDate;
+use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData};
+use demo_reset_compliance::schema::{cases, users};
+use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, DatabaseUrl, load_base};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::USERS;
+use super::clients::Asked;
+use crate::fixture::NOW;
+
+/// Either error: the engine asks for one that can be made of its own.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Engine(#[from] demo_reset_persistence::Error),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Seed(#[from] dataset::SeedError),
+    #[error(transparent)]
+    Database(#[from] diesel::result::Error),
+}
+
+/// The id of a made-up user.
+fn user_id(number: u32) -> Uuid {
+    Uuid::from_u128(0x4000_8000_0000_0000_0000 | u128::from(number))
+}
+
+fn build(conn: &mut AnyConnection) -> Result<(), Failure> {
+    dataset::migrate(conn)?;
+    let as_of = NaiveDate::from_ymd_opt(2026, 2, 2).unwrap_or_default();
+    dataset::load(conn, SeedData::embedded()?, DatasetOptions::new(as_of), &mut |_| ())?;
+    let organization = organization(conn)?;
+    for number in 0..USERS {
+        let row = (
+            users::organization_id.eq(organization),
+            users::id.eq(DbUuid(user_id(number))),
+            users::email.eq(format!("rep-{number}@bench.example")),
+            users::first_name.eq("Rep"),
+            users::last_name.eq(number.to_string()),
+            users::role.eq("MANAGER"),
+            users::created_at.eq(DbTime::new(NOW)),
+        );
+        diesel::insert_into(users::table).values(row).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The largest organization.
+fn organization(conn: &mut AnyConnection) -> QueryResult<DbUuid> {
+    let organizations = cases::table
+        .group_by(cases::organization_id)
+        .select((cases::organization_id, diesel::dsl::count_star()))
+        .order(diesel::dsl::count_star().desc());
+    organizations.first::<(DbUuid, i64)>(conn).map(|(organization, _)| organization)
+}
+
+/// The tables of the demo's records, which a view gives three more columns.
+const RECORDS: [&str; 8] = [
+    "cases",
+    "rius",
+    "riu_case_associations",
+    "subjects",
+    "case_messages",
+    "investigations",
+    "investigation_notes",
+    "audit_logs",
+];
+
+/// Loads both databases; what there is to ask for.
+pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
+    let sealed: DatabaseUrl = url.parse()?;
+    load_base(&sealed, Uuid::from_u128(1), NOW, build)?;
+    let mut conn = super::bare::connect(plain)?;
+    conn.transaction(build)?;
+    let kinds = match conn {
+        AnyConnection::Sqlite(_) => ["text", "boolean"],
+        AnyConnection::Postgres(_) => ["uuid", "boolean"],
+    };
+    for table in RECORDS {
+        conn.batch_execute(&format!(
+            "alter table {table} add column demo_user_session_id {}; \
+             alter table {table} add column is_base_data {} not null default true; \
+             alter table {table} add column change_kind text;",
+            kinds[0], kinds[1]
+        ))?;
+    }
+    conn.batch_execute("analyze")?;
+    let organization = organization(&mut conn)?;
+    let ids: Vec<DbUuid> = cases::table
+        .filter(cases::organization_id.eq(organization))
+        .order(cases::id)
+        .limit(2_000)
+        .select(cases::id)
+        .load(&mut conn)?;
+    ensure!(!ids.is_empty(), "there are no cases");
+    Asked::new(organization.0, (0..USERS).map(user_id), ids.into_iter().map(|id| id.0).collect())
+}

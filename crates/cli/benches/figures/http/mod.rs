@@ -1,0 +1,149 @@
+//! Requests of many clients from many sessions, against a server without sessions that runs the same queries on plain
+//! tables.
+
+mod bare;
+mod clients;
+mod data;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::fixture::{Fixtures, binary, thousands};
+use crate::measure::{Effort, Samples};
+use crate::postgres::Cluster;
+use crate::report::Report;
+pub(crate) use bare::serve_if_asked;
+use clients::{Load, Target};
+
+/// Clients that ask at the same time.
+const CLIENTS: usize = 64;
+
+/// Users, each with a session of its own.
+pub(crate) const USERS: u32 = 1_000;
+
+/// The secret that tokens are signed with.
+pub(crate) const SECRET: &str = "a benchmark keeps no secret, but a server asks for one";
+
+/// A server in a process of its own, stopped at the end.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts it, and reads where it listens from its first line.
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("stdout")?).read_line(&mut line)?;
+        let address = line.trim().rsplit("http://").next().context("an address")?.to_owned();
+        Ok(Self { process, address })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have stopped by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn measure(_: &Fixtures, report: &mut Report) -> Result<()> {
+    let folder = tempfile::TempDir::new()?;
+    let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    measure_on("SQLite", &url("demo.db"), &url("plain.db"), report)
+}
+
+pub(crate) fn measure_postgres(cluster: &Cluster, report: &mut Report) -> Result<()> {
+    cluster.create("bench_http")?;
+    cluster.create("bench_http_plain")?;
+    measure_on("PostgreSQL", &cluster.url("bench_http")?, &cluster.url("bench_http_plain")?, report)
+}
+
+fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Result<()> {
+    report.section(
+        &format!("{database}: HTTP"),
+        format!(
+            "{CLIENTS} clients ask at the same time, each request for one of {} users with a session of their own: 40 % pages \
+             of 50 cases, 40 % cases by id, 10 % edits, 10 % new messages. The other server is actix-web with Diesel, one \
+             connection that writes and a pool that reads on SQLite, one pool on PostgreSQL; it runs the same queries of the \
+             bundled demo on plain tables and checks no token. Clients and servers share the machine; the servers take turns.",
+            thousands(u64::from(USERS))
+        ),
+    );
+    let asked = data::load(url, plain)?;
+    let ours = Server::start(binary().env("JWT_SECRET", SECRET).args([
+        "serve",
+        "--bind",
+        "127.0.0.1:0",
+        "--database-url",
+        url,
+    ]))?;
+    let bare = Server::start(&mut bare::command(plain)?)?;
+    let ours = Target { address: ours.address.clone(), is_bare: false, _server: ours };
+    let bare = Target { address: bare.address.clone(), is_bare: true, _server: bare };
+    let (length, turns) = match report.effort {
+        Effort::Whole => (Duration::from_secs(8), 5),
+        Effort::Quick => (Duration::from_secs(2), 3),
+    };
+    // Sessions are made and pools are filled.
+    Load::run(&ours, &asked, Duration::from_secs(3), false)?;
+    Load::run(&bare, &asked, Duration::from_secs(1), false)?;
+    let [mut with, mut without, mut beside] = [Load::default(), Load::default(), Load::default()];
+    for _ in 0..turns {
+        with.add(Load::run(&ours, &asked, length, false)?);
+        without.add(Load::run(&bare, &asked, length, false)?);
+        beside.add(Load::run(&ours, &asked, length, true)?);
+    }
+    for (name, load) in [("ours", &with), ("the bare server", &without), ("ours beside resets", &beside)] {
+        ensure!(load.failed == 0, "{name}: {} requests failed, the last with {}", load.failed, load.failure);
+    }
+    let rates = [with.per_second(), without.per_second()];
+    let share = rates[0] / rates[1];
+    report.judge(
+        &format!("{database}: requests a second"),
+        &format!("{:.0} against {:.0} of the bare server, {share:.2}x", rates[0], rates[1]),
+        "at least 0.9x",
+        Some(share >= 0.9),
+        Some(1.0 / share),
+    );
+    slowest(
+        report,
+        &format!("{database}: p99 of a request"),
+        1.3,
+        &with.took,
+        ("the bare server", &without.took),
+    );
+    for (at, kind) in clients::KINDS.iter().enumerate() {
+        report.ratio(
+            &format!("{database}: {}", kind.name),
+            None,
+            &with.by_kind[at],
+            ("the bare server", &without.by_kind[at]),
+        );
+    }
+    let name = format!(
+        "{database}: p99 of other sessions during {} resets and {} cleanups",
+        beside.resets, beside.cleanups
+    );
+    slowest(report, &name, 1.2, &beside.took, ("without them", &with.took));
+    Ok(())
+}
+
+/// Compares the 99th percentiles.
+fn slowest(report: &mut Report, name: &str, goal: f64, work: &Samples, reference: (&str, &Samples)) {
+    let milliseconds = |samples: &Samples| samples.percentile(99).as_secs_f64() * 1e3;
+    let (ours, theirs) = (milliseconds(work), milliseconds(reference.1));
+    let ratio = ours / theirs.max(f64::MIN_POSITIVE);
+    report.judge(
+        name,
+        &format!("{ours:.1} ms against {theirs:.1} ms {}, {ratio:.2}x", reference.0),
+        &format!("at most {goal}x"),
+        Some(ratio <= goal),
+        Some(ratio),
+    );
+}

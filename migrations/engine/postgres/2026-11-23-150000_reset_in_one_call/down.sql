@@ -1,0 +1,1 @@
+drop function demo.reset_session(uuid, uuid, timestamptz, timestamptz);
