@@ -26,7 +26,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   charts          draw the charts in docs/charts anew, from the data
   contract        ask a server everything that its OpenAPI document allows, and generate types from the document
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
-  bench           the benchmarks; every missed figure is named
+  bench           the benchmarks, written to docs/benchmarks.md; with --quick or the names of groups only shown
   check           what CI checks: format, clippy, rustdoc, dependencies
 
 Each task prints the commands it runs.";

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{ArchiveId, SessionId, UserKey};
+use demo_reset_domain::{SessionId, UserKey};
 use demo_reset_persistence::{AttachOptions, Database, DatabaseUrl, OpenOptions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -114,10 +114,20 @@ impl Fixture {
             .collect();
         Ok(format!(
             "insert into {table} ({}) with recursive n (n) as (select 1 union all select n + 1 from n where n < {count}) \
-             select {} from n, (select * from {table} order by id limit 1) r;",
+             select {} from n, (select * from {table} where {}) r;",
             names.join(", "),
-            values.join(", ")
+            values.join(", "),
+            self.first_record(table)?
         ))
+    }
+
+    /// The condition that finds a record of the base by its key.
+    pub(crate) fn first_record(&self, table: &str) -> Result<String> {
+        let mut conn = SqliteConnection::establish(&self.path("demo.db").to_string_lossy())?;
+        let key = "format('organization_id = ''%s'' and id = ''%s''', organization_id, id)";
+        let first: Line =
+            diesel::sql_query(format!("select {key} as text from {table} limit 1")).get_result(&mut conn)?;
+        Ok(first.text)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -127,12 +137,6 @@ impl Fixture {
     pub(crate) fn session(&self, number: u128) -> Result<SessionId> {
         let user = UserKey::new("bench", number.to_string())?;
         Ok(self.database.session(&user, SessionId(Uuid::from_u128(number)), NOW)?.id)
-    }
-
-    /// Resets a session. `number` is told apart from all that were given before.
-    pub(crate) fn forget(&self, session: SessionId, number: u128) -> Result<()> {
-        self.database.reset(session, ArchiveId(Uuid::from_u128(1 << 100 | number)), NOW)?;
-        Ok(())
     }
 
     /// Runs statements in a session's world.

@@ -1,110 +1,183 @@
-//! Writing through the views against writing the bare tables: the same statements, each in a transaction of its own.
+//! Writing through the views against writing the bare tables: the same Diesel statements, each in a transaction of its
+//! own.
 
 use std::cell::{Cell, RefCell};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use demo_reset_compliance::schema::{cases, subjects};
+use demo_reset_domain::{ArchiveId, SessionId};
+use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, Database, Error};
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use uuid::Uuid;
 
-use crate::fixture::{Fixtures, Setting};
+use crate::fixture::{Fixtures, NOW, Setting};
 use crate::measure::{in_turns, time};
 use crate::report::Report;
 
-/// A kind of write. `{n}` stands for a number that is given once.
+/// What is written to, and by whom: the same records in both worlds.
+struct Written {
+    organization: DbUuid,
+    case: DbUuid,
+    user: DbUuid,
+}
+
+/// A statement; the number is given once.
+type Statement = fn(&mut AnyConnection, &Written, u128) -> QueryResult<usize>;
+
+/// A kind of write.
 struct Write {
     name: &'static str,
-    /// What makes a row for it, and is not measured.
-    before: String,
-    sql: String,
-    /// Whether the session is reset after each, so that it is the base that is edited every time.
+    /// What makes a record for it, and is not measured.
+    before: Option<Statement>,
+    statement: Statement,
+    /// Whether the session is reset after each, so that it is the base that is written every time.
     afresh: bool,
     rounds: usize,
 }
 
+const WRITES: [Write; 5] = [
+    Write { name: "edit of a base record", before: None, statement: edit, afresh: true, rounds: 200 },
+    Write { name: "second edit of a record", before: None, statement: edit, afresh: false, rounds: 200 },
+    Write { name: "create of a record", before: None, statement: create, afresh: false, rounds: 200 },
+    Write {
+        name: "delete of a record with two children",
+        before: Some(create_with_children),
+        statement: delete,
+        afresh: false,
+        rounds: 200,
+    },
+    Write { name: "update of 10,000 records", before: None, statement: edit_many, afresh: true, rounds: 10 },
+];
+
+fn edit(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
+    diesel::update(cases::table.find((written.organization, written.case)))
+        .set((cases::severity.eq("LOW"), cases::summary.eq(format!("edited {number}"))))
+        .execute(conn)
+}
+
+/// The id of the case that was made with this number.
+fn made(number: u128) -> DbUuid {
+    DbUuid(Uuid::from_u128(0x4000_b000 << 64 | number))
+}
+
+fn create(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
+    diesel::insert_into(cases::table)
+        .values((
+            cases::organization_id.eq(written.organization),
+            cases::id.eq(made(number)),
+            cases::reference_number.eq(format!("NEW-{number}")),
+            cases::details.eq("What was seen, by whom, and when."),
+            cases::created_at.eq(DbTime::new(NOW)),
+            cases::updated_at.eq(DbTime::new(NOW)),
+            cases::created_by_id.eq(written.user),
+            cases::updated_by_id.eq(written.user),
+        ))
+        .execute(conn)
+}
+
+fn create_with_children(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
+    create(conn, written, number)?;
+    for child in 1..=2 {
+        diesel::insert_into(subjects::table)
+            .values((
+                subjects::organization_id.eq(written.organization),
+                subjects::id.eq(DbUuid(Uuid::from_u128((0x4000_b000 + child) << 64 | number))),
+                subjects::case_id.eq(made(number)),
+                subjects::name.eq("Sam Reyes"),
+                subjects::role.eq("WITNESS"),
+                subjects::created_at.eq(DbTime::new(NOW)),
+                subjects::updated_at.eq(DbTime::new(NOW)),
+                subjects::created_by_id.eq(written.user),
+            ))
+            .execute(conn)?;
+    }
+    Ok(3)
+}
+
+fn delete(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
+    diesel::delete(cases::table.find((written.organization, made(number)))).execute(conn)
+}
+
+fn edit_many(conn: &mut AnyConnection, _: &Written, _: u128) -> QueryResult<usize> {
+    let some = "select id from audit_logs order by organization_id, id limit 10000";
+    let edit =
+        format!("update audit_logs set action_description = action_description || '.' where id in ({some})");
+    diesel::sql_query(edit).execute(conn)
+}
+
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
-    report.section(
-        "SQLite: writes",
-        "the same statements through the view, in a session's unit of work, and on plain tables of a copy of the base, each \
-         in a transaction of its own. There is no goal: this is what isolation costs.",
-    );
     let fixture = fixtures.of(Setting { scale: 1, others: 10 }, report)?;
-    let new_id = "printf('00000000-0000-4000-b000-%012x', {n})";
-    let new_case =
-        fixture.insert_like("cases", 1, &[("id", new_id), ("reference_number", "'NEW-' || {n}")])?;
-    let child = |id: &str| {
-        fixture.insert_like(
-            "subjects",
-            1,
-            &[("id", &format!("printf('{id}-%012x', {{n}})")), ("case_id", new_id)],
-        )
+    let plain = AnyConnection::Sqlite(fixture.plain("plain-writes.db")?);
+    measure_on("SQLite", &fixture.database, fixture.session(700)?, plain, report)
+}
+
+/// Measures all writes in a session and on a copy of its base with plain tables.
+pub(crate) fn measure_on(
+    name: &str,
+    database: &Database,
+    session: SessionId,
+    mut plain: AnyConnection,
+    report: &mut Report,
+) -> Result<()> {
+    report.section(
+        &format!("{name}: writes"),
+        "the same statements through the views, in a session's unit of work, and on a copy of the base with plain tables, \
+         each in a transaction of its own. There is no goal: this is what isolation costs.",
+    );
+    let (organization, case, user) = cases::table
+        .order((cases::organization_id, cases::id))
+        .select((cases::organization_id, cases::id, cases::created_by_id))
+        .first(&mut plain)
+        .context("a case")?;
+    let written = Written { organization, case, user };
+    let begin = match &plain {
+        AnyConnection::Sqlite(_) => "begin immediate",
+        AnyConnection::Postgres(_) => "begin",
     };
-    let children = child("00000000-0000-4000-b001")? + &child("00000000-0000-4000-b002")?;
-    let of_some = "id in (select id from audit_logs order by id limit 10000)";
-    let writes = [
-        Write {
-            name: "edit of a base record",
-            before: String::new(),
-            sql: "update cases set severity = 'LOW', summary = 'edited {n}' where id = (select id from cases order by id limit 1)".to_owned(),
-            afresh: true,
-            rounds: 200,
-        },
-        Write {
-            name: "second edit of a record",
-            before: String::new(),
-            sql: "update cases set severity = 'LOW', summary = 'edited {n}' where id = (select id from cases order by id limit 1)".to_owned(),
-            afresh: false,
-            rounds: 200,
-        },
-        Write { name: "create of a record", before: String::new(), sql: new_case.clone(), afresh: false, rounds: 200 },
-        Write {
-            name: "delete of a record with two children",
-            before: new_case.clone() + &children,
-            sql: format!("delete from cases where id = {new_id}"),
-            afresh: false,
-            rounds: 200,
-        },
-        Write {
-            name: "update of 10,000 records",
-            before: String::new(),
-            sql: format!("update audit_logs set action_description = action_description || '.' where {of_some}"),
-            afresh: true,
-            rounds: 10,
-        },
-    ];
-    let session = fixture.session(700)?;
-    let plain = RefCell::new(fixture.plain("plain-writes.db")?);
+    let plain = RefCell::new(plain);
     let number = Cell::new(0_u128);
-    let with_number = |sql: &str| sql.replace("{n}", &number.get().to_string());
-    let in_transaction =
-        |sql: &str| plain.borrow_mut().batch_execute(&format!("begin immediate; {sql}; commit"));
-    for write in &writes {
+    let next = || {
+        number.set(number.get() + 1);
+        number.get()
+    };
+    let in_session = |statement: Statement, number: u128| {
+        database.write(session, NOW, |conn| statement(conn, &written, number).map_err(Error::from))
+    };
+    let on_plain = |statement: Statement, number: u128| -> QueryResult<()> {
+        let mut conn = plain.borrow_mut();
+        conn.batch_execute(begin)?;
+        statement(&mut conn, &written, number)?;
+        conn.batch_execute("commit")
+    };
+    for write in &WRITES {
         let [view, table] = in_turns(
             2,
             report.effort.rounds(write.rounds),
             [
                 &mut || {
-                    number.set(number.get() + 1);
-                    if !write.before.is_empty() {
-                        fixture.run(session, &with_number(&write.before))?;
+                    let number = next();
+                    if let Some(before) = write.before {
+                        in_session(before, number)?;
                     }
-                    let sql = with_number(&write.sql);
-                    let took = time(|| fixture.run(session, &sql))?;
+                    let took = time(|| in_session(write.statement, number))?;
                     if write.afresh {
-                        fixture.forget(session, number.get())?;
+                        database.reset(session, ArchiveId(made(number << 32).0), NOW)?;
                     }
                     Ok(took)
                 },
                 &mut || {
-                    number.set(number.get() + 1);
-                    if !write.before.is_empty() {
-                        in_transaction(&with_number(&write.before))?;
+                    let number = next();
+                    if let Some(before) = write.before {
+                        on_plain(before, number)?;
                     }
-                    let sql = with_number(&write.sql);
-                    Ok(time(|| in_transaction(&sql))?)
+                    Ok(time(|| on_plain(write.statement, number))?)
                 },
             ],
         )?;
         report.ratio(
-            &format!("SQLite: {} through the view", write.name),
+            &format!("{name}: {} through the view", write.name),
             None,
             &view,
             ("the bare table", &table),

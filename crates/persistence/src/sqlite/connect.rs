@@ -36,13 +36,19 @@ pub(crate) fn open_both(base: &Path, sessions: &Path) -> Result<SqliteConnection
     Ok(conn)
 }
 
+/// How much of the base file is mapped into memory, in bytes: all of it, so that the connections of a pool share what
+/// they have read, and no page is copied from the system's cache into one of their own.
+const BASE_MAPPED: i64 = 1 << 40;
+
 /// Attaches the base file, read-only.
 fn attach_base(conn: &mut SqliteConnection, base: &Path) -> Result<()> {
     let mut attach = Sql::default();
     attach.push("attach ").bind(file_uri(base, "?mode=ro").as_str()).push(" as base");
     let unusable = |error: Error| Error::File { path: base.to_owned(), reason: error.to_string() };
     Link::Sqlite(conn).execute(attach).map_err(unusable)?;
-    Link::Sqlite(conn).batch("select count(*) from base.sqlite_schema;").map_err(unusable)
+    let first_read =
+        format!("pragma base.mmap_size = {BASE_MAPPED}; select count(*) from base.sqlite_schema;");
+    Link::Sqlite(conn).batch(&first_read).map_err(unusable)
 }
 
 #[derive(QueryableByName)]

@@ -79,7 +79,7 @@ impl Cluster {
     }
 
     /// The columns of a table.
-    pub(crate) fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
+    fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
         let names = "select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid =";
         let names = self.sql(database, &format!("{names} 'public.{table}'::regclass order by attnum"))?;
         Ok(names.lines().map(str::to_owned).collect())
@@ -158,9 +158,12 @@ impl World {
         Ok(())
     }
 
-    /// Makes so many other sessions in all, each with ten edited cases.
+    /// Makes so many other sessions in all, each with ten edited cases and an audit entry of each edit.
     pub(crate) fn crowd(&self, cluster: &Cluster, sessions: usize) -> Result<()> {
         let columns = cluster.columns(self.size.database(), "cases")?;
+        let entry_columns = cluster.columns(self.size.database(), "audit_logs")?;
+        let entry_value =
+            |name: &String| if name == "id" { "gen_random_uuid()".to_owned() } else { format!("e.{name}") };
         cluster.sql(
             self.size.database(),
             &format!(
@@ -172,16 +175,22 @@ impl World {
                    on conflict do nothing returning number)
                  select count(*) from made;
                  update demo.demo_user_sessions set live_layer = number * 16777216 + 1 where live_layer < 0;
+                 create temporary table fresh as select live_layer from demo.demo_user_sessions s
+                 where s.organization_id = 'crowd' and not exists
+                   (select from demo.demo_layer_counts l where l.layer = s.live_layer);
                  insert into demo_changes.cases (demo_layer, demo_kind, demo_changed_at, {columns})
                  select s.live_layer, 'edited', now(), {of_case}
-                 from demo.demo_user_sessions s,
+                 from fresh s,
                    (select * from public.cases where organization_id =
                      (select organization_id from public.cases group by 1 order by count(*) desc limit 1)
-                     order by created_at desc limit 10) c
-                 where s.organization_id = 'crowd' and not exists
-                   (select from demo.demo_layer_counts l where l.layer = s.live_layer)",
+                     order by created_at desc limit 10) c;
+                 insert into demo_changes.audit_logs (demo_layer, demo_kind, demo_changed_at, {entry_columns})
+                 select s.live_layer, 'created', now(), {of_entry}
+                 from fresh s, (select * from public.audit_logs limit 10) e",
                 of_case = columns.iter().map(|name| format!("c.{name}")).collect::<Vec<_>>().join(", "),
                 columns = columns.join(", "),
+                of_entry = entry_columns.iter().map(entry_value).collect::<Vec<_>>().join(", "),
+                entry_columns = entry_columns.join(", "),
             ),
         )?;
         cluster.sql(self.size.database(), "vacuum analyze")?;
