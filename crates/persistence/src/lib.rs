@@ -52,6 +52,7 @@ mod held;
 mod host;
 mod host_connection;
 mod idempotency;
+mod kept;
 mod migrate;
 mod postgres;
 mod reconcile;
@@ -82,6 +83,7 @@ pub use host::{
     attach_check, detach, status, suspend,
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
+pub use kept::Kept;
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;

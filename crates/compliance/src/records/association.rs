@@ -1,7 +1,7 @@
 //! Associations: which RIUs a case came from.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
+use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
+
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::riu_case_associations;
 
@@ -222,9 +223,11 @@ pub fn association_update(
     let Some(patched) = patch.apply(conn, organization, &association.content)? else {
         return Ok(association);
     };
-    diesel::update(riu_case_associations::table.find((DbUuid(organization), DbUuid(id))))
-        .set(&patched.content)
-        .execute(conn)?;
+    Kept(
+        diesel::update(riu_case_associations::table.find((DbUuid(organization), DbUuid(id))))
+            .set(&patched.content),
+    )
+    .execute(conn)?;
     audit(conn, writer, association.audited(), Action::Updated(patched.changes))?;
     association_fetch(conn, organization, id)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
+use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
+
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::cases;
 use crate::words::with_words;
@@ -364,9 +365,11 @@ pub fn case_update(conn: &mut AnyConnection, writer: &Writer, id: Uuid, patch: &
     let case = case_fetch(conn, organization, id)?;
     writer.check_version(&case)?;
     let Some(patched) = patch.apply(conn, organization, &case.content)? else { return Ok(case) };
-    diesel::update(cases::table.find((DbUuid(organization), DbUuid(id))))
-        .set(&case.row(writer, patched.content))
-        .execute(conn)?;
+    Kept(
+        diesel::update(cases::table.find((DbUuid(organization), DbUuid(id))))
+            .set(&case.row(writer, patched.content)),
+    )
+    .execute(conn)?;
     audit(conn, writer, case.audited(), Action::Updated(patched.changes))?;
     case_fetch(conn, organization, id)
 }

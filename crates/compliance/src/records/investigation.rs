@@ -1,7 +1,7 @@
 //! Investigations of cases, numbered 1, 2, … within each.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
+use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
+
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::investigations;
 use crate::words::with_words;
@@ -315,9 +316,11 @@ pub fn investigation_update(
     let Some(patched) = patch.apply(conn, organization, &investigation.content)? else {
         return Ok(investigation);
     };
-    diesel::update(investigations::table.find((DbUuid(organization), DbUuid(id))))
-        .set(&investigation.row(writer, patched.content))
-        .execute(conn)?;
+    Kept(
+        diesel::update(investigations::table.find((DbUuid(organization), DbUuid(id))))
+            .set(&investigation.row(writer, patched.content)),
+    )
+    .execute(conn)?;
     audit(conn, writer, investigation.audited(), Action::Updated(patched.changes))?;
     investigation_fetch(conn, organization, id)
 }

@@ -1,7 +1,7 @@
 //! RIUs, risk intelligence units: the intake reports. Their content is evidence and stays as it was received.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
+use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
+
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::rius;
 use crate::words::with_words;
@@ -276,9 +277,11 @@ pub fn riu_update(conn: &mut AnyConnection, writer: &Writer, id: Uuid, patch: &R
     let riu = riu_fetch(conn, organization, id)?;
     writer.check_version(&riu)?;
     let Some(patched) = patch.apply(conn, organization, &riu.content)? else { return Ok(riu) };
-    diesel::update(rius::table.find((DbUuid(organization), DbUuid(id))))
-        .set(rius::status.eq(&patched.content.status))
-        .execute(conn)?;
+    Kept(
+        diesel::update(rius::table.find((DbUuid(organization), DbUuid(id))))
+            .set(rius::status.eq(&patched.content.status)),
+    )
+    .execute(conn)?;
     audit(conn, writer, riu.audited(), Action::Updated(patched.changes))?;
     riu_fetch(conn, organization, id)
 }
