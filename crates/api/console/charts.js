@@ -75,7 +75,8 @@ function fitting(draw) {
     const width = Math.round(entry.contentRect.width);
     if (width === 0 || width === drawn) return;
     drawn = width;
-    fill(box, draw(width));
+    // Not while sizes are being told: what is drawn changes them.
+    requestAnimationFrame(() => fill(box, draw(width)));
   }).observe(box);
   return box;
 }
