@@ -113,7 +113,8 @@ impl Server {
 
     /// Changes every one of the older cases in Ann's session.
     pub fn change_much(&self) {
-        let key = UserKey::new("00000000-0000-7000-8000-0000000000a0", "00000000-0000-7000-8000-0000000000a1");
+        let key =
+            UserKey::new("00000000-0000-7000-8000-0000000000a0", "00000000-0000-7000-8000-0000000000a1");
         let now = self.clock.now();
         let session = self.database.session(&key.unwrap(), SessionId(Uuid::from_u128(9)), now).unwrap();
         let much = "update cases set status = 'OPEN' where id like '00000000-0000-7000-8001-%'";

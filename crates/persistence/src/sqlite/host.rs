@@ -198,9 +198,7 @@ fn remove_sessions(sessions: &Path) -> Result<()> {
 
 /// Whether sessions are suspended.
 pub(crate) fn refuse_suspended(link: &mut Link<'_>) -> Result<()> {
-    let row: Option<CountRow> = link.first(Sql::new(
-        "select count(*) as ours from main.demo_base where sealed_at is null",
-        [],
-    ))?;
+    let row: Option<CountRow> =
+        link.first(Sql::new("select count(*) as ours from main.demo_base where sealed_at is null", []))?;
     if row.is_some_and(|row| row.ours > 0) { Err(Error::Suspended) } else { Ok(()) }
 }

@@ -441,7 +441,9 @@ fn another_database_in_the_place_of_the_sessions_is_refused_and_left_as_it_is() 
     let DatabaseUrl::Sqlite(base) = &host.url else { panic!() };
     let sessions = base.with_file_name("demo.sessions.db");
     let mut other = SqliteConnection::establish(&sessions.display().to_string()).unwrap();
-    other.batch_execute("create table ledger (id integer primary key); insert into ledger values (1)").unwrap();
+    other
+        .batch_execute("create table ledger (id integer primary key); insert into ledger values (1)")
+        .unwrap();
     drop(other);
     let database = std::fs::read(&sessions).unwrap();
     for content in [database, b"no database at all, but long enough to be looked at".repeat(100)] {
