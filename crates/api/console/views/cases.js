@@ -144,8 +144,10 @@ export async function casesView({ world, query }) {
     title: 'Cases',
     node,
     shown: () => { if (isSamePlace) ready.then(() => (world.scroller ?? window).scrollTo({ top: remembered.top, behavior: 'instant' })); },
-    dispose() {
+    leaving() {
       left.set(world, { query: new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== '')).toString(), shown: pages.size(), top: scrolled() });
+    },
+    dispose() {
       pages.dispose();
       world.removeEventListener('changed', onchanged);
       world.removeEventListener('session', onsession);

@@ -158,7 +158,7 @@ impl Browser {
                  const found = (() => {{ {expression} }})();
                  if (found) done(found === true ? true : 'done');
                  else if (performance.now() > end) done(null);
-                 else setTimeout(look, 20);
+                 else setTimeout(look, 50);
              }};
              look();"
         );
@@ -196,7 +196,7 @@ impl Browser {
     /// Scrolls to the end, again and again, until the page says this.
     pub async fn scroll_to(&self, text: &str) {
         let expression = "window.scrollTo(0, document.documentElement.scrollHeight);
-            return document.body.innerText.includes(a[0])";
+            return [...document.querySelectorAll('main .row')].at(-1)?.textContent.includes(a[0])";
         self.until(&format!("the end with `{text}`"), expression, &[text]).await;
     }
 
