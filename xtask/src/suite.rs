@@ -3,8 +3,11 @@
 use crate::postgres::Cluster;
 use crate::run::{self, Failure};
 
-/// A program that some tests need and not every machine has.
+/// Something that some tests need and not every machine has.
 struct Tool {
+    /// What it is called.
+    name: &'static str,
+    /// What tells whether it is there: this program with these arguments.
     program: &'static str,
     arguments: &'static [&'static str],
     /// The tests that are skipped without it.
@@ -15,28 +18,39 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     Tool {
+        name: "sqlite3",
         program: "sqlite3",
         arguments: &["--version"],
         tests: "another program's write to the base file is refused",
         install: "apt-get install sqlite3 (Debian), brew install sqlite (macOS)",
     },
     Tool {
+        name: "curl",
         program: "curl",
         arguments: &["--version"],
         tests: "the walkthrough of the README",
         install: "apt-get install curl (Debian), brew install curl (macOS)",
     },
     Tool {
+        name: "chromium",
         program: "chromium",
         arguments: &["--version"],
         tests: "the console in a browser",
         install: BROWSER_INSTALL,
     },
     Tool {
+        name: "chromedriver",
         program: "chromedriver",
         arguments: &["--version"],
         tests: "the console in a browser",
         install: BROWSER_INSTALL,
+    },
+    Tool {
+        name: "psycopg for Python",
+        program: "sh",
+        arguments: &["-c", "python3 -c 'import psycopg' || /usr/bin/python3 -c 'import psycopg'"],
+        tests: "the Python script of docs/embedding.md",
+        install: "apt-get install python3-psycopg (Debian), pip install 'psycopg[binary]'",
     },
 ];
 
@@ -53,8 +67,8 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let mut skipped: Vec<String> = TOOLS
         .iter()
         .filter(|tool| !run::installed(tool.program, tool.arguments))
-        .map(|Tool { program, tests, install, .. }| {
-            format!("skipped, since {program} is not installed: {tests}; get it: {install}")
+        .map(|Tool { name, tests, install, .. }| {
+            format!("skipped, since {name} is not installed: {tests}; get it: {install}")
         })
         .collect();
     let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();

@@ -1,6 +1,6 @@
 // Charts, drawn as SVG. Each comes with what it shows as text.
 
-import { h, s } from './dom.js';
+import { fill, h, s } from './dom.js';
 import { count, month, number, words } from './format.js';
 
 const SEVERITIES = ['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'];
@@ -59,31 +59,53 @@ export function severityLegend() {
   return h('ul', { class: 'legend', 'aria-hidden': 'true' }, SEVERITIES.toReversed().map((word) => h('li', { class: `severity-${word.toLowerCase()}` }, words(word))));
 }
 
+/** The years under a strip of months, each below its January. */
+export function stripYears(given) {
+  const months = withGaps(given);
+  const years = months.flatMap(({ month: name }, at) => (name.endsWith('-01')
+    ? h('span', { style: { left: `${((at + 0.5) / months.length) * 100}%` } }, name.slice(0, 4)) : []));
+  return h('p', { class: 'strip-years', 'aria-hidden': 'true' }, years, h('span', { class: 'strip-caption' }, 'Cases by month and severity'));
+}
+
+/** A chart that is drawn as wide as its place, again whenever that changes, so that its text keeps its size. */
+function fitting(draw) {
+  const box = h('div', { class: 'chart-box' }, draw(800));
+  let drawn = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.round(entry.contentRect.width);
+    if (width === 0 || width === drawn) return;
+    drawn = width;
+    // Not while sizes are being told: what is drawn changes them.
+    requestAnimationFrame(() => fill(box, draw(width)));
+  }).observe(box);
+  return box;
+}
+
 /** Cases by month and severity. */
 export function casesByMonth(given) {
   const months = withGaps(given);
-  const [width, height, left, bottom] = [920, 240, 36, 34];
+  const [height, left, bottom] = [240, 36, 34];
   const { top, step } = scale(Math.max(1, ...months.map(total)));
-  const slot = (width - left) / months.length;
-  const lines = [];
-  for (let value = 0; value <= top; value += step) {
-    const y = height - (value / top) * height;
-    lines.push(s('line', { x1: left, x2: width, y1: y, y2: y, class: value === 0 ? 'axis' : 'rule' }),
-      s('text', { x: left - 8, y: y + 4, class: 'tick end' }, number(value)));
-  }
-  const years = months.map((entry, at) => {
-    const [year, which] = entry.month.split('-');
-    const x = left + at * slot + slot / 2;
-    const isNamed = which === '01' || at === 0;
-    return [
-      ['01', '04', '07', '10'].includes(which) && s('text', { x, y: height + 16, class: 'tick middle' }, 'JFMAMJJASOND'[Number(which) - 1]),
-      isNamed && (at === 0 || at > 0) && which !== '12' && s('text', { x, y: height + 31, class: 'tick middle strong' }, at === 0 && Number(which) > 9 ? '' : year),
-    ];
-  }).flat().filter(Boolean);
-  const chart = s('svg', {
-    class: 'chart', viewBox: `0 -8 ${width} ${height + bottom + 8}`, role: 'img',
-    'aria-label': 'Cases by month and severity, as a stacked bar chart; the table below has the figures',
-  }, lines, months.map((entry, at) => s('g', {}, s('title', {}, sentence(entry)), stack(entry, left + at * slot + slot * 0.140, slot * 0.720, height, top))), years);
+  const chart = fitting((width) => {
+    const slot = (width - left) / months.length;
+    const lines = [];
+    for (let value = 0; value <= top; value += step) {
+      const y = height - (value / top) * height;
+      lines.push(s('line', { x1: left, x2: width, y1: y, y2: y, class: value === 0 ? 'axis' : 'rule' }),
+        s('text', { x: left - 8, y: y + 4, class: 'tick end' }, number(value)));
+    }
+    const quarters = months.flatMap((entry, at) => {
+      const [year, which] = entry.month.split('-').map(Number);
+      if (which % 3 !== 1) return [];
+      const x = left + at * slot + slot / 2;
+      return [s('text', { x, y: height + 16, class: 'tick middle' }, 'JFMAMJJASOND'[which - 1]),
+        which === 1 && s('text', { x, y: height + 31, class: 'tick middle strong' }, year)];
+    }).filter(Boolean);
+    return s('svg', {
+      class: 'chart', viewBox: `0 -8 ${width} ${height + bottom + 8}`, role: 'img',
+      'aria-label': 'Cases by month and severity, as a stacked bar chart; the table below has the figures',
+    }, lines, months.map((entry, at) => s('g', {}, s('title', {}, sentence(entry)), stack(entry, left + at * slot + slot * 0.140, slot * 0.720, height, top))), quarters);
+  });
   const rows = months.map((entry) => h('tr', {}, h('th', { scope: 'row' }, month(entry.month)),
     SEVERITIES.map((word) => h('td', { class: 'number' }, number(entry.bySeverity[word]))), h('td', { class: 'number' }, number(total(entry)))));
   const head = h('tr', {}, ['Month', ...SEVERITIES.map(words), 'All'].map((text, at) => h('th', { scope: 'col', class: at > 0 && 'number' }, text)));
@@ -95,21 +117,24 @@ function figures(summary, head, rows) {
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': summary }, h('table', {}, h('thead', {}, head), h('tbody', {}, rows))));
 }
 
-/** One bar for each of `[{name, value, note}]`. */
+/** One bar for each of `[{name, value}]`. */
 export function bars(entries, unit) {
-  const [width, row, left] = [640, 30, 190];
+  const row = 30;
   const top = Math.max(1, ...entries.map(({ value }) => value));
-  return s('svg', {
-    class: 'chart bars', viewBox: `0 0 ${width} ${entries.length * row}`, role: 'img',
-    'aria-label': entries.map(({ name, value }) => `${name}: ${count(value, unit)}`).join('; '),
-  }, entries.map(({ name, value }, at) => {
-    const length = (value / top) * (width - left - 70);
-    const y = at * row;
-    return s('g', {},
-      s('text', { x: left - 12, y: y + 20, class: 'tick end name' }, name),
-      s('rect', { x: left, y: y + 8, width: Math.max(length, value > 0 ? 2 : 0), height: 14, rx: 2, class: 'bar ink' }),
-      s('text', { x: left + length + 8, y: y + 20, class: 'tick' }, number(value)));
-  }));
+  return fitting((width) => {
+    const left = Math.min(190, width * 0.420);
+    return s('svg', {
+      class: 'chart', viewBox: `0 0 ${width} ${entries.length * row}`, role: 'img',
+      'aria-label': entries.map(({ name, value }) => `${name}: ${count(value, unit)}`).join('; '),
+    }, entries.map(({ name, value }, at) => {
+      const length = (value / top) * (width - left - 70);
+      const y = at * row;
+      return s('g', {},
+        s('text', { x: left - 12, y: y + 20, class: 'tick end name' }, name),
+        s('rect', { x: left, y: y + 8, width: Math.max(length, value > 0 ? 2 : 0), height: 14, rx: 2, class: 'bar ink' }),
+        s('text', { x: left + length + 8, y: y + 20, class: 'tick' }, number(value)));
+    }));
+  });
 }
 
 /** What the product does, in one picture: base data, and a layer for each person above it. */

@@ -97,6 +97,11 @@ export async function recordForm(world, kindName, { record = null, etag = null, 
     };
     const submit = async (event) => {
       event.preventDefault();
+      const missing = rows.filter(({ name, field }) => specs[name].isRequired && (field.given() === null || field.given() === ''));
+      if (missing.length > 0) {
+        tell({ errors: missing.map(({ name }) => ({ field: name, message: 'This is needed.' })), text: '' });
+        return;
+      }
       const given = rows.filter(({ field, before }) => !record || field.shown() !== before);
       const isLeft = (value, name) => value === null && !record && !specs[name].isRequired;
       const body = Object.fromEntries(given.map(({ name, field }) => [name, field.given()]).filter(([name, value]) => !isLeft(value, name)));

@@ -86,6 +86,9 @@ function showShell(user) {
     const isHere = (name) => name === current || (name === 'cases' && (current === 'reports'));
     fill(nav, entries.map(([name, text, iconName]) => h('li', {}, h('a', { href: `#/${name}`, 'aria-current': isHere(name) ? 'page' : null }, icon(iconName), h('span', {}, text),
       name === 'changes' && changed > 0 && h('span', { class: 'badge' }, changed, h('span', { class: 'hidden' }, ` ${changed === 1 ? 'change' : 'changes'}`))))));
+    // Where the pages stand in a row that is too long, the one that is shown is in sight.
+    const here = nav.querySelector('[aria-current]');
+    if (here) nav.parentElement.scrollLeft = here.offsetLeft - (nav.parentElement.clientWidth - here.offsetWidth) / 2;
   }
 
   function showUndo() {
@@ -98,7 +101,7 @@ function showShell(user) {
   async function switchPerson() {
     const offered = await people.demoPeople().catch(() => []);
     const email = await dialog('Be somebody else', (close) => h('div', { class: 'dialog-body' },
-      picker(offered, { chosen: user.email, onpick: (person) => close(person.email), note: (person) => people.signedIn(person.email) && h('span', { class: 'muted small' }, 'signed in') })), { wide: true });
+      picker(offered, { chosen: user.email, onpick: (person) => close(person.email), note: (person) => people.signedIn(person.email) && ', signed in' })), { wide: true });
     if (!email || email === user.email) return;
     if (!people.canBecome(email)) {
       showSignIn('The password once more: this page forgot it when it was loaded anew.', email);
@@ -139,7 +142,7 @@ function showShell(user) {
         h('div', { class: 'me' }, avatar(user), h('div', { class: 'me-name' }, h('strong', {}, fullName(user)), h('span', { class: 'muted' }, words(user.role)))),
         h('nav', { 'aria-label': 'Pages' }, nav), undoBox,
         h('div', { class: 'side-foot' }, button('Switch person', switchPerson, { kind: 'quiet' }),
-          button('Sign out', () => { people.signOut(); sessionStorage.removeItem('demo-reset.sides'); history.replaceState(null, '', '#/cases'); showSignIn('Signed out.'); }, { kind: 'quiet', iconName: 'out' }), themeButton())),
+          button([h('span', { class: 'label' }, 'Sign out')], () => { people.signOut(); sessionStorage.removeItem('demo-reset.sides'); history.replaceState(null, '', '#/cases'); showSignIn('Signed out.'); }, { kind: 'quiet', iconName: 'out' }), themeButton())),
       content));
   showNav(parsePath(path()).path[0] ?? 'cases');
   world.refresh().catch(() => {});

@@ -11,7 +11,7 @@ export function picker(people, { chosen = null, onpick, note = () => null }) {
     h('h3', {}, organization),
     h('ul', {}, members.map((person) => h('li', {}, h('button', {
       type: 'button', class: 'person-card', 'aria-pressed': String(person.email === chosen), 'data-email': person.email, onclick: () => onpick(person),
-    }, avatar(person), h('span', {}, h('strong', {}, fullName(person)), h('span', { class: 'muted' }, words(person.role))), note(person))))))));
+    }, avatar(person), h('span', {}, h('strong', {}, fullName(person)), h('span', { class: 'muted' }, words(person.role), note(person))))))))));
 }
 
 /** Marks the chosen one. */

@@ -12,8 +12,8 @@ export const KINDS = {
       ['caseType', 'Type'], ['sourceChannel', 'Channel'], ['categoryId', 'Category', 'categories'],
       ['locationId', 'Location', 'locations'], ['reporterType', 'Reporter'], ['reporterName', 'Reporter’s name'],
       ['reporterEmail', 'Reporter’s e-mail'], ['reporterPhone', 'Reporter’s phone'], ['riskScore', 'Risk score', 'number'],
-      ['slaDueAt', 'Due', 'time'], ['outcome', 'Outcome'], ['outcomeNotes', 'Outcome notes', 'text'],
-      ['closedAt', 'Closed', 'time'], ['tags', 'Tags', 'tags'],
+      ['slaDueAt', 'Due', 'time'], ['outcome', 'Outcome'], ['closedAt', 'Closed', 'time'],
+      ['outcomeNotes', 'Outcome notes', 'text'], ['tags', 'Tags', 'tags'],
     ],
     asked: ['summary', 'details', 'severity', 'caseType', 'sourceChannel', 'categoryId', 'locationId', 'reporterType', 'reporterName', 'tags'],
   },
@@ -63,6 +63,7 @@ const LABELS = {
   updatedAt: 'Last edited', updatedById: 'Last edited by', createdAt: 'Created', createdById: 'Created by', caseId: 'Case',
   riuId: 'Report', investigationId: 'Investigation', readAt: 'Read', employeeId: 'Employee', referenceNumber: 'Number',
   investigationNumber: 'Number', aiSummary: 'AI summary', authorName: 'Author', reporterEmail: 'Reporter’s e-mail',
+  reporterPhone: 'Reporter’s phone',
 };
 
 /** What a field is called. */

@@ -12,7 +12,7 @@ import { proofView } from './views/proof.js';
 import { adminView } from './views/admin.js';
 import { reportView } from './views/report.js';
 
-/** Pages by the first part of their path. Each is `view({world, path, query})` and gives `{title, node, dispose?}`. */
+/** Pages by the first part of their path. Each is `view({world, path, query})` and gives `{title, node, shown?, leaving?, dispose?}`. */
 const VIEWS = {
   cases: (context) => (context.path.length > 1 ? caseView(context) : casesView(context)),
   reports: reportView, changes: changesView, reset: resetView, proof: proofView, admin: adminView,
@@ -41,6 +41,8 @@ export class Screen {
   /** Shows the page at a path; `isFocused` moves the focus to its heading, as a browser does for a new page. */
   async show(text, { isFocused = false } = {}) {
     this.#path = text;
+    // Before anything else takes its place: what it looks like then says nothing.
+    this.#shown?.leaving?.();
     this.#generation += 1;
     const mine = this.#generation;
     const { path, query } = parsePath(text);
@@ -68,6 +70,7 @@ export class Screen {
   /** Something else is shown in this place. */
   leave() {
     this.#generation += 1;
+    this.#shown?.leaving?.();
     this.#shown?.dispose?.();
     this.#shown = null;
   }

@@ -108,6 +108,12 @@ export function dialog(title, content, { wide = false } = {}) {
       h('header', {}, h('h2', { id }, title),
         h('button', { type: 'button', class: 'button-icon', 'aria-label': 'Close', onclick: () => close() }, icon('close'))),
       content(close));
+    // Focus goes to what the dialog is about, not to the button that ends it.
+    if (!node.querySelector('[autofocus]')) {
+      const heading = node.querySelector('h2');
+      heading.tabIndex = -1;
+      heading.autofocus = true;
+    }
     node.addEventListener('close', () => { node.remove(); resolve(answer); });
     document.body.append(node);
     node.showModal();
@@ -151,55 +157,4 @@ export function countdownTo(until, onend) {
   const timer = setInterval(tick, 1000);
   tick();
   return node;
-}
-
-/** A list that goes on while one scrolls, page after page (`load(cursor)` gives `{items, nextCursor}`). */
-export function endless({ list, load, item, scroller, onpage = () => {} }) {
-  let cursor = null;
-  let isLoading = false;
-  let generation = 0;
-  const more = button('Load more', () => next());
-  const foot = h('div', { class: 'endless-foot' }, more);
-  const observer = new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting) && cursor !== null) next();
-  }, { root: scroller, rootMargin: '800px' });
-  observer.observe(foot);
-
-  async function page(parameters, isFirst) {
-    const mine = generation;
-    isLoading = true;
-    fill(foot, isFirst ? skeleton(8) : h('p', { class: 'muted' }, 'Loading more…'));
-    list.setAttribute('aria-busy', 'true');
-    try {
-      const answer = await load(parameters);
-      if (mine !== generation) return;
-      if (isFirst) list.replaceChildren();
-      list.append(...answer.items.map(item));
-      cursor = answer.nextCursor;
-      onpage(answer, isFirst);
-      fill(foot, cursor !== null && more);
-    } catch (error) {
-      if (mine !== generation) return;
-      fill(foot, failure(error, () => page(parameters, isFirst)));
-    } finally {
-      if (mine === generation) {
-        isLoading = false;
-        list.removeAttribute('aria-busy');
-      }
-    }
-    // A short page may leave the end in sight, which the observer has told already.
-    if (cursor !== null && mine === generation && foot.isConnected) { observer.unobserve(foot); observer.observe(foot); }
-  }
-
-  const next = () => { if (!isLoading && cursor !== null) page({ cursor }, false); };
-  return {
-    foot,
-    /** From the start; `limit` items at once where a longer list was shown before. */
-    restart(limit = null) {
-      generation += 1;
-      cursor = null;
-      return page({ limit }, true);
-    },
-    dispose: () => observer.disconnect(),
-  };
 }

@@ -6,10 +6,13 @@ import { Problem, call, query } from './api.js';
 import * as people from './people.js';
 
 const PAGE = 200;
-/** How many changes are looked through for base values. */
-const CHANGES_READ = 1000;
-/** Fields that name the record that another one hangs on. */
-const PARENTS = ['caseId', 'investigationId'];
+/** How many deletions of one kind of record are looked through. */
+const MOST_DELETIONS = 1000;
+/** What hangs on a record and is deleted with it: kind, and the field that names the record. */
+const CHILDREN = {
+  case: [['subject', 'caseId'], ['message', 'caseId'], ['investigation', 'caseId'], ['association', 'caseId']],
+  investigation: [['note', 'investigationId']],
+};
 
 /**
  * Events: `changed` after every write of this world, `session` when `session` and `archives` are fresh, `expired`
@@ -21,7 +24,7 @@ export class World extends EventTarget {
   /** The resets of this session, newest first, as last read. */
   archives = [];
   #references = new Map();
-  #changes = null;
+  #deletions = new Map();
 
   /** `go(path)` shows another page; `scroller` is what scrolls it, the window without one. */
   constructor({ user, go, scroller = null, isPane = false }) {
@@ -77,7 +80,7 @@ export class World extends EventTarget {
 
   /** What was read before may be old now. */
   changed() {
-    this.#changes = null;
+    this.#deletions.clear();
     this.dispatchEvent(new Event('changed'));
     this.refresh().catch(() => {});
   }
@@ -118,15 +121,14 @@ export class World extends EventTarget {
     return { categories, locations, users };
   }
 
-  /** What this session changed, by record id: base values for marks. Looks at the newest only. */
-  changes() {
-    this.#changes ??= this.all('/demo/changes', {}, CHANGES_READ)
-      .then((items) => new Map(items.map((item) => [item.entityId, item])))
-      .catch((error) => {
-        this.#changes = null;
-        throw error;
-      });
-    return this.#changes;
+  /** What this session deleted of one kind of record, newest first. */
+  deletions(entityType) {
+    if (!this.#deletions.has(entityType)) {
+      const loaded = this.all('/demo/changes', { entityType, kind: 'deleted' }, MOST_DELETIONS);
+      loaded.catch(() => this.#deletions.delete(entityType));
+      this.#deletions.set(entityType, loaded);
+    }
+    return this.#deletions.get(entityType);
   }
 
   /** What this session changed about one record, however long ago; null for nothing. */
@@ -136,20 +138,18 @@ export class World extends EventTarget {
   }
 
   /**
-   * Takes back the changes of single records. A deletion took along what hung on the record, so that comes back with
-   * it.
+   * Takes back the changes of single records, `{entityType, entityId, kind}`. A deletion took along what hung on the
+   * record, so that comes back with it.
    */
   async takeBack(records) {
-    const wanted = new Map(records.map((record) => [record.entityId, record]));
-    const deleted = [...(await this.changes().catch(() => new Map())).values()].filter(({ kind }) => kind === 'deleted');
-    // Twice, for the notes of an investigation of a case.
-    for (let depth = 0; depth < 2; depth += 1) {
-      for (const change of deleted) {
-        const parent = change.fields.find(({ name }) => PARENTS.includes(name))?.base;
-        if (deleted.some(({ entityId }) => entityId === parent) && wanted.has(parent)) wanted.set(change.entityId, change);
+    const wanted = [...records];
+    for (const { entityType, entityId, kind } of wanted) {
+      for (const [child, parent] of (kind === 'deleted' && CHILDREN[entityType]) || []) {
+        const gone = await this.deletions(child);
+        wanted.push(...gone.filter(({ fields }) => fields.some(({ name, base }) => name === parent && base === entityId)));
       }
     }
-    const named = [...wanted.values()].map(({ entityType, entityId }) => ({ entityType, entityId }));
+    const named = wanted.map(({ entityType, entityId }) => ({ entityType, entityId }));
     return this.send('POST', '/demo/reset', { confirmationToken: 'CONFIRM_RESET', records: named });
   }
 }

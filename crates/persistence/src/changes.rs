@@ -8,7 +8,7 @@ use diesel::sql_types::{Nullable, Text};
 use serde_json::Value;
 
 use crate::connection::{Link, Sql};
-use crate::database::{ArchivedChange, Change, ChangePosition, RecordPosition};
+use crate::database::{ArchivedChange, Change, ChangeFilter, ChangePosition, RecordPosition};
 use crate::error::{Error, Result};
 use crate::spec::TableSpec;
 use crate::sql_text::literal;
@@ -56,7 +56,7 @@ fn parse_key(json: &str) -> Result<Vec<String>> {
     serde_json::from_str(json).map_err(|_| unreadable("the key of a change"))
 }
 
-/// A page of the changes of a layer, newest first, each with the base record it stands over.
+/// A page of the changes of a layer that the filter keeps, newest first, each with the base record it stands over.
 ///
 /// Each table gives no more than the page can hold, and only those rows become snapshots: what a page costs grows
 /// with the layer by a sort of keys and times, not by its contents.
@@ -64,7 +64,7 @@ pub(crate) fn change_list(
     link: &mut Link<'_>,
     tables: &[&TableSpec],
     layer: LayerId,
-    key: Option<&[String]>,
+    filter: &ChangeFilter,
     after: Option<&ChangePosition>,
     limit: i64,
 ) -> Result<Vec<Change>> {
@@ -72,13 +72,16 @@ pub(crate) fn change_list(
     let mut list = Sql::default();
     let mut arms = 0;
     for table in tables {
-        let only = match key {
+        let mut only = match filter.key.as_deref() {
             None => String::new(),
             Some(key) => match dialect.key_is_one_of(table, "c", &[key]) {
                 Some(condition) => format!(" and {condition}"),
                 None => continue,
             },
         };
+        if let Some(kind) = filter.kind {
+            only.push_str(&format!(" and c.demo_kind = {}", literal(kind.as_str())));
+        }
         let same: Vec<String> = table
             .key_columns()
             .map(|column| {

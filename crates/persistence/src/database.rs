@@ -93,6 +93,8 @@ pub struct ChangeFilter {
     pub table: Option<String>,
     /// Only those of records with this key: its values in the order of the primary key, each as text.
     pub key: Option<Vec<String>>,
+    /// Only those of this kind.
+    pub kind: Option<ChangeKind>,
 }
 
 /// A place in a list of changes.
@@ -798,8 +800,7 @@ impl Database {
                         && filter.table.as_ref().is_none_or(|name| *name == table.name)
                 };
                 let tables: Vec<&TableSpec> = attached.tables.iter().filter(is_wanted).collect();
-                let key = filter.key.as_deref();
-                changes::change_list(&mut conn.link(), &tables, layer, key, after, i64::from(limit))
+                changes::change_list(&mut conn.link(), &tables, layer, filter, after, i64::from(limit))
             })
         })
     }

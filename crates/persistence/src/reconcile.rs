@@ -28,7 +28,7 @@ pub struct Reconciliation {
     pub tombstones_dropped: u64,
     /// Records with a unique value that a row of the base has, too.
     pub unique_clashes: u64,
-    /// Records whose parent is gone.
+    /// Records whose parent is gone: with the base, or deleted by the session that now sees a new base record under it.
     pub missing_parents: u64,
 }
 
@@ -94,6 +94,16 @@ pub(crate) fn reconcile(link: &mut Link<'_>, tables: &[TableSpec]) -> Result<Vec
         for key in &table.foreign_keys {
             if let Some(parent) = tables.iter().find(|parent| dialect.same_name(&parent.name, &key.parent)) {
                 found.missing_parents += count(has_no_parent(dialect, table, key, parent))?;
+            }
+        }
+    }
+    for (table, found) in tables.iter().zip(&mut reconciled) {
+        for key in &table.foreign_keys {
+            if let Some(parent) = tables.iter().find(|parent| dialect.same_name(&parent.name, &key.parent)) {
+                let mut query = Sql::default();
+                query.push(&orphans_of_base(dialect, table, key, parent));
+                found.missing_parents +=
+                    link.first::<CountRow>(query)?.map_or(0, |row| row.count.unsigned_abs());
             }
         }
     }
@@ -256,5 +266,22 @@ fn has_no_parent(dialect: Dialect, table: &TableSpec, key: &ForeignKeySpec, pare
         seen = shines_through(dialect, parent),
         change = dialect.change_table(&parent.name),
         of_layer = is_parent("p"),
+    )
+}
+
+/// Counts the base rows that a layer shows under a parent that it has deleted: the base had none when it did.
+fn orphans_of_base(dialect: Dialect, table: &TableSpec, key: &ForeignKeySpec, parent: &TableSpec) -> String {
+    let pairs = key.columns.iter().zip(&key.parent_columns).map(|(&at, of_parent)| {
+        format!("b.{} = p.{}", dialect.quote(&table.columns[at].name), dialect.quote(of_parent))
+    });
+    format!(
+        "select count(*) as count from {deleted} as x join {parents} as p on {is_parent} join {base} as b on {refers} \
+         where x.demo_kind = 'deleted' and {seen}",
+        deleted = dialect.change_table(&parent.name),
+        parents = dialect.base_table(&parent.name),
+        is_parent = same_key(dialect, parent, "p", "x"),
+        base = dialect.base_table(&table.name),
+        refers = join(pairs, " and "),
+        seen = shines_through(dialect, table),
     )
 }

@@ -24,20 +24,20 @@ export async function adminView({ world }) {
     const changes = Object.entries(stats.changes).reduce((sum, [name, value]) => sum + (name === 'auditLogs' ? 0 : value), 0);
     const figure = (value, text, more) => h('div', {}, h('dt', {}, text), h('dd', {}, number(value), more && h('small', {}, more)));
     fill(figures,
-      figure(stats.sessions.total, 'sessions', `${number(stats.sessions.active7d)} used this week`),
-      figure(changes, 'changes in them', countsText(stats.changes)),
-      figure(stats.archives.available, 'resets that can be undone', `${number(stats.archives.expired)} expired, ${number(stats.archives.restored)} undone`),
-      figure(stats.base.cases, 'base cases', `${number(stats.base.rius)} reports`));
+      figure(stats.sessions.total, stats.sessions.total === 1 ? 'session' : 'sessions', `${number(stats.sessions.active7d)} used this week`),
+      figure(changes, changes === 1 ? 'change in them' : 'changes in them', countsText(stats.changes)),
+      figure(stats.archives.available, stats.archives.available === 1 ? 'reset that can be undone' : 'resets that can be undone', `${number(stats.archives.expired)} expired, ${number(stats.archives.restored)} undone`),
+      figure(stats.base.cases, 'base cases, of all organizations', `${number(stats.base.rius)} reports`));
     const name = (session) => { const user = users.get(session.userId); return user ? fullName(user) : session.userId; };
     const busiest = sessions.toSorted((a, b) => b.totalChanges - a.totalChanges).slice(0, CHARTED);
     fill(chart, bars(busiest.map((session) => ({ name: name(session), value: session.totalChanges })), 'change'));
     fill(table, h('table', { class: 'table' }, h('caption', { class: 'hidden' }, 'Sessions, most recently active first'),
-      h('thead', {}, h('tr', {}, ['Person', 'Last active', 'Changes', 'What', ''].map((text) => h('th', { scope: 'col', class: text === 'Changes' && 'number' }, text || h('span', { class: 'hidden' }, 'Actions'))))),
+      h('thead', {}, h('tr', {}, ['Person', 'Last active', 'Changes', 'What', ''].map((text) => h('th', { scope: 'col', class: { Changes: 'number', What: 'extra' }[text] }, text || h('span', { class: 'hidden' }, 'Actions'))))),
       h('tbody', {}, sessions.map((session) => {
         const user = users.get(session.userId);
         return h('tr', {}, h('th', { scope: 'row' }, h('span', { class: 'person' }, user && avatar(user, 'small'), name(session))),
           h('td', {}, h('time', { datetime: session.lastActivityAt }, ago(session.lastActivityAt, connection.now()))),
-          h('td', { class: 'number' }, number(session.totalChanges)), h('td', { class: 'muted' }, countsText(session.changes)),
+          h('td', { class: 'number' }, number(session.totalChanges)), h('td', { class: 'muted extra' }, countsText(session.changes)),
           h('td', { class: 'end' }, session.totalChanges > 0 && button('Reset', (event) => reset(event.target, session, name(session)), { kind: 'quiet', 'aria-label': `Reset ${name(session)}` })));
       }))));
   }

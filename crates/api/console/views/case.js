@@ -3,13 +3,15 @@
 import { Problem } from '../api.js';
 import { difference } from '../diff.js';
 import { fill, h, newId } from '../dom.js';
+import { endless } from '../endless.js';
 import { dateTime, words } from '../format.js';
 import { recordForm } from '../form.js';
 import { link } from '../links.js';
 import { BOOKKEEPING, KINDS, isProse, label, told, when, whenExactly } from '../records.js';
-import { button, busy, confirm, dialog, empty, endless, failure, mark, severity, skeleton, status, toast } from '../ui.js';
+import { button, busy, confirm, dialog, empty, failure, mark, severity, skeleton, status, toast } from '../ui.js';
 
 const TABS = [['', 'Case'], ['subjects', 'Subjects'], ['messages', 'Messages'], ['investigations', 'Investigations'], ['reports', 'Reports'], ['activity', 'Activity']];
+const KIND_OF = { subjects: 'subject', messages: 'message', investigations: 'investigation', reports: 'association' };
 /** Where the API has what a tab shows. */
 const LISTS = { subjects: 'subjects', messages: 'messages', investigations: 'investigations', reports: 'rius', activity: 'activity' };
 
@@ -24,8 +26,8 @@ export async function caseView({ world, path }) {
   }
   const references = await world.references();
   const node = h('section', { class: 'page' });
-  const context = { world, id, references, record: answer.data, etag: answer.etag, changes: new Map(), lists: [] };
-  await loadChanges(context);
+  const context = { world, id, references, record: answer.data, etag: answer.etag, changes: new Map(), deleted: new Map(), lists: [] };
+  await readOwnChange(context);
   render(context, node, tab);
 
   let isReading = false;
@@ -35,7 +37,9 @@ export async function caseView({ world, path }) {
     try {
       const fresh = await world.read(`/cases/${id}`);
       Object.assign(context, { record: fresh.data, etag: fresh.etag });
-      await readChanges(context);
+      context.changes.clear();
+      context.deleted.clear();
+      await readOwnChange(context);
       const focused = document.activeElement?.id;
       render(context, node, currentTab(node) ?? tab);
       if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -62,21 +66,19 @@ export async function caseView({ world, path }) {
 
 const currentTab = (node) => node.querySelector('[role=tab][aria-selected=true]')?.dataset.tab;
 
-/** Base values are worth reading only where this session changed something. */
-async function loadChanges(context) {
-  if (!context.world.session) await context.world.refresh().catch(() => {});
-  if (context.world.session?.totalChanges !== 0) await readChanges(context);
-}
+/** What this session changed in the case itself. */
+const readOwnChange = (context) => readChanges(context, 'case', [context.record]);
 
-/** The newest changes, for what hangs on the case, and the case's own however old it is. */
-async function readChanges(context) {
-  const { world, id, record } = context;
-  const changes = new Map(await world.changes().catch(() => new Map()));
-  if (record.changeKind && !changes.has(id)) {
-    const own = await world.change('case', id).catch(() => null);
-    if (own) changes.set(id, own);
-  }
-  context.changes = changes;
+/** What this session changed in these records, for their base values, and what it deleted of their kind. */
+async function readChanges(context, kind, records) {
+  const { world, changes } = context;
+  const edited = records.filter(({ changeKind, id }) => changeKind === 'edited' && !changes.has(id));
+  const found = await Promise.all(edited.map(({ id }) => world.change(kind, id).catch(() => null)));
+  found.forEach((change) => { if (change) changes.set(change.entityId, change); });
+  if (kind === 'case' || context.deleted.has(kind)) return;
+  if (!world.session) await world.refresh().catch(() => {});
+  const hasChanges = world.session?.totalChanges !== 0;
+  context.deleted.set(kind, hasChanges ? await world.deletions(kind).catch(() => []) : []);
 }
 
 /** A case that this world does not have: deleted in it, or never there. */
@@ -116,12 +118,15 @@ function render(context, node, tab) {
     choose(next.dataset.tab);
   });
 
+  /** Where the tabs stand in a row that is too long, this one comes in sight. */
+  const show = (each) => { tabs.scrollLeft = each.offsetLeft - (tabs.clientWidth - each.offsetWidth) / 2; };
+
   function choose(name) {
     for (const each of buttons) {
       const isIt = each.dataset.tab === name;
       each.setAttribute('aria-selected', String(isIt));
       each.tabIndex = isIt ? 0 : -1;
-      if (isIt) panel.setAttribute('aria-labelledby', each.id);
+      if (isIt) { panel.setAttribute('aria-labelledby', each.id); show(each); }
     }
     world.replace(`/cases/${context.id}${name && `/${name}`}`);
     showPanel(context, panel, name);
@@ -136,7 +141,7 @@ function render(context, node, tab) {
       world.go('/cases');
       toast(`${record.referenceNumber} is deleted in your world.`, {
         action: 'Bring back',
-        onaction: () => world.takeBack([{ entityType: 'case', entityId: context.id }]).catch((error) => toast(error.message, { kind: 'bad' })),
+        onaction: () => world.takeBack([{ entityType: 'case', entityId: context.id, kind: 'deleted' }]).catch((error) => toast(error.message, { kind: 'bad' })),
       });
     });
   }, { kind: 'danger' });
@@ -157,7 +162,9 @@ function render(context, node, tab) {
       if (badge) badge.textContent = total;
     }).catch(() => {});
   }
-  panel.setAttribute('aria-labelledby', buttons.find((each) => each.dataset.tab === tab)?.id ?? buttons[0].id);
+  const chosen = buttons.find((each) => each.dataset.tab === tab) ?? buttons[0];
+  panel.setAttribute('aria-labelledby', chosen.id);
+  requestAnimationFrame(() => show(chosen));
   showPanel(context, panel, tab);
 }
 
@@ -170,7 +177,7 @@ function changedFrom(change, name) {
 
 function takeBackButton(context, entityType, record) {
   const undo = button('Take back', (event) => busy(event.target, async () => {
-    await context.world.takeBack([{ entityType, entityId: record.id }]);
+    await context.world.takeBack([{ entityType, entityId: record.id, kind: record.changeKind }]);
     toast('Taken back.');
   }), { kind: 'quiet' });
   undo.setAttribute('aria-label', `Take back my changes of this ${KINDS[entityType].name}`);
@@ -190,7 +197,7 @@ function showPanel(context, panel, tab) {
     return;
   }
   world.all(`/cases/${id}/${list}`, { sort: tab === 'messages' || tab === 'investigations' ? 'createdAt' : undefined })
-    .then((items) => SHOWN[tab](context, items))
+    .then(async (items) => { await readChanges(context, KIND_OF[tab], items); return SHOWN[tab](context, items); })
     .then((content) => fill(panel, content))
     .catch((error) => fill(panel, failure(error, () => showPanel(context, panel, tab))));
 }
@@ -202,7 +209,7 @@ function facts(context, kind, record, names) {
   const shown = names.filter((name) => edited.has(name) || (record[name] !== null && record[name] !== undefined && record[name].length !== 0));
   return h('dl', { class: 'facts' }, shown.map((name) => {
     const field = edited.get(name);
-    return h('div', { class: field ? 'mine' : null }, h('dt', {}, label(kind, name)), h('dd', {},
+    return h('div', { class: [field && 'mine', isProse(record[name]) && 'wide'].filter(Boolean).join(' ') || null }, h('dt', {}, label(kind, name)), h('dd', {},
       field ? h('ins', {}, told(name, record[name], context.references)) : told(name, record[name], context.references),
       field && h('span', { class: 'base-value' }, 'Base: ', h('del', {}, told(name, field.base, context.references)))));
   }));
@@ -242,7 +249,7 @@ function card(context, kind, record, head, ...content) {
   const remove = async () => {
     if (!await confirm(`Delete this ${name}?`, 'Only in your world, and you can bring it back.', 'Delete', { kind: 'danger' })) return;
     await world.send('DELETE', `${path}/${record.id}`);
-    toast(`The ${name} is deleted in your world.`, { action: 'Bring back', onaction: () => act(() => world.takeBack([{ entityType: kind, entityId: record.id }])) });
+    toast(`The ${name} is deleted in your world.`, { action: 'Bring back', onaction: () => act(() => world.takeBack([{ entityType: kind, entityId: record.id, kind: 'deleted' }])) });
   };
   return h('li', { class: record.changeKind ? 'card mine' : 'card' },
     h('header', {}, h('div', { class: 'card-title' }, head, mark(record.changeKind)),
@@ -254,9 +261,8 @@ function card(context, kind, record, head, ...content) {
 
 /** What this session deleted under this case. */
 function deletedUnder(context, kind, parentField, parent) {
-  const isHere = (change) => change.entityType === kind && change.kind === 'deleted'
-    && change.fields?.some((field) => field.name === parentField && field.base === parent);
-  const gone = [...context.changes.values()].filter(isHere);
+  const isHere = (change) => change.fields?.some((field) => field.name === parentField && field.base === parent);
+  const gone = (context.deleted.get(kind) ?? []).filter(isHere);
   return gone.map((change) => h('li', { class: 'card mine deleted' }, h('header', {},
     h('div', { class: 'card-title' }, h('del', {}, change.label), mark('deleted')),
     h('div', { class: 'card-actions' }, button('Bring back', (event) => busy(event.target, () => context.world.takeBack([change])), { kind: 'quiet' })))));
@@ -292,6 +298,7 @@ const SHOWN = {
 
   async investigations(context, items) {
     const notes = await Promise.all(items.map((record) => context.world.all(`/investigations/${record.id}/notes`, { sort: 'createdAt' })));
+    await readChanges(context, 'note', notes.flat());
     return tabList(context, 'investigation', items, 'Investigations', addButton(context, 'investigation', 'New investigation', 'Open investigation'), (record, at) => card(context, 'investigation', record,
       [h('strong', {}, `Investigation ${record.investigationNumber}`), status(record.status)],
       facts(context, 'investigation', record, ['investigationType', 'department', 'slaStatus', 'primaryInvestigatorId', 'dueDate', 'closedAt', 'outcome']),
@@ -361,10 +368,10 @@ function showActivity(context, panel) {
     scroller: context.world.scroller,
     load: (page) => context.world.get(`/cases/${context.id}/activity`, page),
     item: (entry) => h('li', { class: entry.changeKind ? 'mine' : null },
-      h('p', {}, h('strong', {}, entry.actorName), ' ', entry.actionDescription.charAt(0).toLowerCase() + entry.actionDescription.slice(1), ' ', entry.changeKind && h('span', { class: 'mark' }, 'In your world')),
+      h('p', {}, entry.actionDescription, ' ', entry.changeKind && h('span', { class: 'mark' }, 'In your world')),
       entry.changes && h('ul', { class: 'old-new' }, Object.entries(entry.changes).filter(([name]) => !BOOKKEEPING.includes(name)).map(([name, { old, new: now }]) => h('li', {},
         `${label(entry.entityType, name)}: `, isProse(old) || isProse(now) ? 'rewritten' : [h('del', {}, told(name, old, context.references)), ' → ', told(name, now, context.references)]))),
-      h('p', { class: 'muted' }, dateTime(entry.createdAt))),
+      h('p', { class: 'muted' }, `${entry.actorName}, ${dateTime(entry.createdAt)}`)),
   });
   context.lists.push(pages);
   fill(panel, h('div', { class: 'panel-head' }, h('h2', {}, 'Activity')), list, pages.foot);

@@ -1,17 +1,20 @@
 // All cases: search, filters, and a list without an end.
 
-import { monthStrip } from '../charts.js';
+import { monthStrip, stripYears } from '../charts.js';
 import { fill, h } from '../dom.js';
+import { endless } from '../endless.js';
 import { count, words } from '../format.js';
 import { recordForm } from '../form.js';
 import { when } from '../records.js';
 import { choices } from '../schema.js';
-import { button, busy, empty, endless, mark, segmented, select, severity, status, toast } from '../ui.js';
+import { button, busy, empty, mark, segmented, select, severity, status, toast } from '../ui.js';
 import { link } from '../links.js';
 
 const SORTS = [['-createdAt', 'Newest first'], ['createdAt', 'Oldest first'], ['-updatedAt', 'Last edited first'], ['referenceNumber', 'By number']];
 const NAMES = ['q', 'status', 'severity', 'categoryId', 'createdFrom', 'createdTo', 'sort'];
 const TYPING_PAUSE = 250;
+/** Letters of a case's text that a row has room for, and more. */
+const SHOWN_TEXT = 300;
 
 /** What was shown when the list was left, by world, so that going back finds the same place. */
 const left = new WeakMap();
@@ -25,6 +28,7 @@ export async function casesView({ world, query }) {
 
   const heading = h('h1', { tabindex: '-1' }, 'Cases');
   const total = h('p', { class: 'muted', role: 'status' });
+  const order = select('Order', SORTS, filters.sort || SORTS[0][0], (value) => set({ sort: value === SORTS[0][0] ? '' : value }), { class: 'field order' });
   const list = h('ol', { class: 'rows' });
   const strip = h('div', { class: 'strip-box' });
   const gone = h('div');
@@ -33,7 +37,10 @@ export async function casesView({ world, query }) {
   const pages = endless({
     list,
     scroller: world.scroller,
-    load: (page) => world.get('/cases', { ...sent(), ...page }),
+    load: async (page) => {
+      const answer = await world.get('/cases', { ...sent(), ...page });
+      return { ...answer, items: answer.items.map(shortened) };
+    },
     item: (record) => h('li', {}, row(world, record, categories, locations)),
     onpage: (page, isFirst) => {
       total.textContent = isFiltered() ? `${count(page.total, 'case')} found` : count(page.total, 'case');
@@ -75,10 +82,8 @@ export async function casesView({ world, query }) {
       segmented('Status', any('All', statuses.map((word) => [word, words(word)])), filters.status, (value) => set({ status: value })),
       select('Severity', any('Any severity', severities.toReversed().map((word) => [word, words(word)])), filters.severity, (value) => set({ severity: value }), { 'data-filter': 'severity' }),
       select('Category', any('Any category', groups), filters.categoryId, (value) => set({ categoryId: value }), { 'data-filter': 'categoryId' }),
-      day('createdFrom', 'From'), day('createdTo', 'to'),
-      h('span', { class: 'grow' }),
-      isFiltered() && button('Clear', clear, { kind: 'quiet' }),
-      select('Order', SORTS, filters.sort || SORTS[0][0], (value) => set({ sort: value === SORTS[0][0] ? '' : value }), { 'data-filter': 'sort' }));
+      h('span', { class: 'inline days' }, day('createdFrom', 'From'), day('createdTo', 'to')),
+      isFiltered() && button('Clear', clear, { kind: 'quiet' }));
     const again = focused ? bar.querySelector(`[data-filter="${focused}"]`) : bar.querySelector('input:checked');
     if (focused || wasInSegment) again?.focus({ preventScroll: true });
   }
@@ -95,15 +100,14 @@ export async function casesView({ world, query }) {
       set(isChosen ? { createdFrom: '', createdTo: '' } : { createdFrom: `${name}-01`, createdTo: last });
     };
     fill(strip, monthStrip(months, { from: filters.createdFrom, to: filters.createdTo, onpick: pick }),
-      h('p', { class: 'strip-ends', 'aria-hidden': 'true' }, h('span', {}, months[0].month.slice(0, 4)), h('span', {}, 'cases by month and severity'), h('span', {}, months.at(-1).month.slice(0, 4))));
+      stripYears(months));
   }
   const loadStrip = () => world.get('/cases/statistics').then((answer) => { months = answer.months; showStrip(); }).catch(() => {});
 
   /** Deleted cases are in no list: they are told above it. */
   async function showGone() {
     if (!world.session?.changes.cases) { gone.replaceChildren(); return; }
-    const changes = await world.changes().catch(() => new Map());
-    const deleted = [...changes.values()].filter((change) => change.entityType === 'case' && change.kind === 'deleted');
+    const deleted = await world.deletions('case').catch(() => []);
     fill(gone, deleted.length > 0 && h('details', { class: 'gone', open: deleted.length <= 3 },
       h('summary', {}, `${count(deleted.length, 'case')} deleted in your world`),
       h('ul', {}, deleted.map((change) => h('li', {}, mark('deleted'), h('del', {}, change.label),
@@ -118,7 +122,7 @@ export async function casesView({ world, query }) {
     if (made) world.go(`/cases/${made.id}`);
   }
 
-  const onchanged = () => { loadStrip(); pages.restart(Math.min(200, Math.max(50, list.children.length))); };
+  const onchanged = () => { loadStrip(); pages.restart(pages.size()); };
   const onsession = () => { showGone(); };
   world.addEventListener('changed', onchanged);
   world.addEventListener('session', onsession);
@@ -127,10 +131,10 @@ export async function casesView({ world, query }) {
   showGone();
   loadStrip();
   const isSamePlace = remembered && remembered.query === query.toString();
-  const ready = pages.restart(isSamePlace ? Math.min(200, Math.max(50, remembered.shown)) : null);
+  const ready = pages.restart(isSamePlace ? remembered.shown : 0);
 
   const node = h('section', { class: 'page' },
-    h('header', { class: 'page-head' }, h('div', {}, heading, total), h('div', { class: 'actions' }, h('div', { class: 'search' }, search),
+    h('header', { class: 'page-head' }, h('div', {}, heading, h('div', { class: 'list-line' }, total, order)), h('div', { class: 'actions' }, h('div', { class: 'search' }, search),
       button('New case', create, { kind: 'primary', iconName: 'add' }))),
     strip, bar, gone,
     h('div', { class: 'row row-head', 'aria-hidden': 'true' }, ['Number', 'Case', 'Category', 'Severity', 'Status'].map((text) => h('span', {}, text))),
@@ -140,13 +144,20 @@ export async function casesView({ world, query }) {
     title: 'Cases',
     node,
     shown: () => { if (isSamePlace) ready.then(() => (world.scroller ?? window).scrollTo({ top: remembered.top, behavior: 'instant' })); },
+    leaving() {
+      left.set(world, { query: new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== '')).toString(), shown: pages.size(), top: scrolled() });
+    },
     dispose() {
-      left.set(world, { query: new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== '')).toString(), shown: list.children.length, top: scrolled() });
       pages.dispose();
       world.removeEventListener('changed', onchanged);
       world.removeEventListener('session', onsession);
     },
   };
+}
+
+/** What a row shows of a case: the list may become long, and a case may be. */
+function shortened({ id, referenceNumber, createdAt, summary, details, changeKind, categoryId, locationId, severity, status }) {
+  return { id, referenceNumber, createdAt, summary, details: details.slice(0, SHOWN_TEXT), changeKind, categoryId, locationId, severity, status };
 }
 
 function row(world, record, categories, locations) {

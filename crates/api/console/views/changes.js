@@ -1,11 +1,12 @@
 // Everything that this session changed, with the differences, and a way back for each.
 
 import { h, fill } from '../dom.js';
+import { endless } from '../endless.js';
 import { capital, words } from '../format.js';
 import { link } from '../links.js';
 import { countFigures, fieldChanges, pageOf } from '../parts.js';
 import { whenExactly } from '../records.js';
-import { button, busy, empty, endless, mark, toast } from '../ui.js';
+import { button, busy, empty, mark, toast } from '../ui.js';
 
 export async function changesView({ world }) {
   const [references] = await Promise.all([world.references(), world.refresh()]);
@@ -37,7 +38,7 @@ export async function changesView({ world }) {
     const { session } = world;
     fill(summary, session.totalChanges > 0 && [countFigures(session.changes)]);
   };
-  const onchanged = () => pages.restart(Math.min(200, Math.max(50, list.children.length)));
+  const onchanged = () => pages.restart(pages.size());
   world.addEventListener('changed', onchanged);
   world.addEventListener('session', showSummary);
   showSummary();

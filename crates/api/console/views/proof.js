@@ -22,11 +22,11 @@ export async function proofView({ world }) {
       h('dl', { class: 'figures-row' },
         figure(number(rows), 'rows compared'), figure(duration(took), 'for all of them'),
         figure(number(found.sessionsAtWork), found.sessionsAtWork === 1 ? 'session at work now' : 'sessions at work now'),
-        figure(found.userChangesCleared ? 'none' : number(world.session?.totalChanges ?? 0), 'changes of yours')),
+        figure(found.userChangesCleared ? 'none' : number(world.session?.totalChanges ?? 0), world.session?.totalChanges === 1 ? 'change of yours' : 'changes of yours')),
       h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Tables' }, h('table', { class: 'table' },
         h('caption', { class: 'hidden' }, 'Tables of the base data'),
         h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Table'), h('th', { scope: 'col', class: 'number' }, 'Rows when sealed'), h('th', { scope: 'col', class: 'number' }, 'Rows now'), h('th', { scope: 'col' }, 'Content'))),
-        h('tbody', {}, found.tables.map((table) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, table.table)),
+        h('tbody', {}, found.tables.map((table) => h('tr', {}, h('th', { scope: 'row' }, h('code', {}, breakable(table.table))),
           h('td', { class: 'number' }, number(table.expectedRows)), h('td', { class: 'number' }, number(table.rows)),
           h('td', {}, h('span', { class: table.fingerprintMatches ? 'good' : 'bad' }, icon(table.fingerprintMatches ? 'check' : 'warn'), table.fingerprintMatches ? 'as sealed' : 'changed'))))))),
       h('p', { class: 'muted' }, `A session is at work if it was used in the last 15 minutes. ${count(found.tables.length, 'table')} compared.`));
@@ -49,3 +49,6 @@ export async function proofView({ world }) {
       h('p', { class: 'muted' }, 'Nobody can write the base data, and here one sees that nobody did.')), h('div', { class: 'actions' }, again)), result),
   };
 }
+
+/** A long name that may break where its words meet. */
+const breakable = (name) => name.split('_').flatMap((word, at) => (at === 0 ? [word] : ['_', h('wbr'), word]));

@@ -1,13 +1,17 @@
 // Reset: what goes, the question, what happened, and the way back.
 
 import { h, fill } from '../dom.js';
+import { endless } from '../endless.js';
 import { capital, count, duration, words } from '../format.js';
 import { icon } from '../icons.js';
 import { link } from '../links.js';
 import { countFigures, countsText, fieldChanges } from '../parts.js';
 import { whenExactly } from '../records.js';
-import { button, busy, countdownTo, empty, endless, mark } from '../ui.js';
+import { button, busy, countdownTo, empty, mark } from '../ui.js';
 import { undo } from '../undo.js';
+
+/** Earlier resets that are shown without being asked for. */
+const LATEST = 4;
 
 export async function resetView({ world }) {
   const references = await world.references();
@@ -65,13 +69,17 @@ export async function resetView({ world }) {
     heading.focus();
   }
 
+  const pastItem = (archive) => h('li', { class: 'card' },
+    h('header', {}, h('div', { class: 'card-title' }, h('strong', {}, whenExactly(archive.archivedAt)), h('span', { class: `state state-${archive.state}` }, STATES[archive.state])),
+      archive.state === 'available' && h('div', { class: 'card-actions' }, h('span', { class: 'muted' }, countdownTo(archive.undoExpiresAt), ' left'),
+        button('Undo', (event) => busy(event.target, async () => { if (await undo(world, archive.archiveId)) await showPreview(); }), { kind: 'quiet' }))),
+    h('p', { class: 'muted' }, countsText(archive.counts)));
+
   function showPast() {
-    const items = world.archives;
-    fill(past, items.length > 0 && [h('h2', {}, 'Earlier resets'), h('ul', { class: 'cards' }, items.map((archive) => h('li', { class: 'card' },
-      h('header', {}, h('div', { class: 'card-title' }, h('strong', {}, whenExactly(archive.archivedAt)), h('span', { class: `state state-${archive.state}` }, STATES[archive.state])),
-        archive.state === 'available' && h('div', { class: 'card-actions' }, h('span', { class: 'muted' }, countdownTo(archive.undoExpiresAt), ' left'),
-          button('Undo', (event) => busy(event.target, async () => { if (await undo(world, archive.archiveId)) await showPreview(); }), { kind: 'quiet' }))),
-      h('p', { class: 'muted' }, countsText(archive.counts)))))]);
+    const [latest, older] = [world.archives.slice(0, LATEST), world.archives.slice(LATEST)];
+    const isOpen = past.querySelector('details')?.open;
+    fill(past, latest.length > 0 && [h('h2', {}, 'Earlier resets'), h('ul', { class: 'cards' }, latest.map(pastItem)),
+      older.length > 0 && h('details', { class: 'older', open: isOpen }, h('summary', {}, `${count(older.length, 'older reset')}`), h('ul', { class: 'cards' }, older.map(pastItem)))]);
   }
 
   world.addEventListener('session', showPast);

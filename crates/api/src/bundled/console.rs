@@ -45,6 +45,7 @@ const ASSETS: &[Asset] = &[
     asset!("console.css"),
     asset!("diff.js"),
     asset!("dom.js"),
+    asset!("endless.js"),
     asset!("fonts/instrument-sans.woff2"),
     asset!("fonts/source-serif.woff2"),
     asset!("form.js"),

@@ -328,7 +328,8 @@ fn demo_paths(paths: &mut Map<String, Value>) {
         get("listChanges", "What I changed, newest first, field by field.", "A page.", "ChangePage")
             .page()
             .parameter(query("entityType", json!({ "type": "string", "enum": types })))
-            .parameter(entity_id);
+            .parameter(entity_id)
+            .parameter(query("kind", json!({ "type": "string", "enum": ["created", "edited", "deleted"] })));
     add_api(paths, "/demo/changes", "get", changes);
     let reset =
         Operation::new("reset", "demo", "Take back everything that I changed, or some records of it.")

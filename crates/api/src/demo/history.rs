@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::DateTime;
-use demo_reset_domain::{Archive, ArchiveId, UserKey};
+use demo_reset_domain::{Archive, ArchiveId, ChangeKind, UserKey};
 use demo_reset_persistence::types::DbTime;
 use demo_reset_persistence::{
     ArchivedChange, Change, ChangeFilter, ChangePosition, Error as EngineError, RecordPosition,
@@ -33,7 +33,7 @@ async fn changes<U: SessionUser>(
     user: U,
     state: State,
 ) -> Result<HttpResponse, ApiError> {
-    let (mut entity_type, mut entity_id) = (None, None);
+    let (mut entity_type, mut entity_id, mut kind) = (None, None, None);
     let page = PageRequest::<ChangeCursor>::with(&request, |name, value| match name {
         "entityType" => {
             let types = state.names.types();
@@ -44,6 +44,10 @@ async fn changes<U: SessionUser>(
         "entityId" => {
             entity_id = Some(value.to_owned());
             Some(Ok(()))
+        }
+        "kind" => {
+            kind = ChangeKind::parse(value);
+            Some(kind.map(|_| ()).ok_or_else(|| "expected one of created, edited, deleted".to_owned()))
         }
         _ => None,
     })?;
@@ -59,7 +63,7 @@ async fn changes<U: SessionUser>(
         None => None,
     };
     let key = user.session_key()?;
-    let filter = change_filter(&state.names, &key, entity_type, entity_id)?;
+    let filter = ChangeFilter { kind, ..change_filter(&state.names, &key, entity_type, entity_id)? };
     let trails = state.names.trails();
     let listed = state.engine.blocking(move |engine| {
         let session = session_of(engine, &key)?;
@@ -85,12 +89,12 @@ fn change_filter(
             Err(Invalid::one("entityType", "is required with entityId: ids are of one kind of record").into())
         }
         (Some(entity_type), None) => {
-            Ok(ChangeFilter { table: Some(names.table(&entity_type).to_owned()), key: None })
+            Ok(ChangeFilter { table: Some(names.table(&entity_type).to_owned()), ..Default::default() })
         }
         (Some(entity_type), Some(entity_id)) => {
             let record = names.record_key(user, &entity_type, &entity_id);
             let record = record.ok_or_else(|| Invalid::one("entityId", "expected an id"))?;
-            Ok(ChangeFilter { table: Some(record.table), key: Some(record.key) })
+            Ok(ChangeFilter { table: Some(record.table), key: Some(record.key), ..Default::default() })
         }
     }
 }

@@ -107,11 +107,29 @@ impl Browser {
     }
 
     pub async fn sized(server: &Server, size: (u32, u32)) -> Self {
+        Self::with(server, |profile, log| capabilities(profile, log, size)).await
+    }
+
+    /// On a screen of this size that one touches.
+    pub async fn touched(server: &Server, (width, height): (u32, u32)) -> Self {
+        Self::with(server, |profile, log| {
+            let mut capabilities = capabilities(profile, log, (width, height));
+            let screen = json!({ "width": width, "height": height, "pixelRatio": 1, "touch": true });
+            capabilities["goog:chromeOptions"]["mobileEmulation"] = json!({ "deviceMetrics": screen });
+            capabilities
+        })
+        .await
+    }
+
+    async fn with(
+        server: &Server,
+        capabilities: impl FnOnce(&Path, &Path) -> serde_json::Map<String, Value>,
+    ) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let log = profile.path().join("console.log");
         let (driver, port) = start_driver();
         let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities(profile.path(), &log, size))
+            .capabilities(capabilities(profile.path(), &log))
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
@@ -140,7 +158,7 @@ impl Browser {
                  const found = (() => {{ {expression} }})();
                  if (found) done(found === true ? true : 'done');
                  else if (performance.now() > end) done(null);
-                 else setTimeout(look, 20);
+                 else setTimeout(look, 50);
              }};
              look();"
         );
@@ -173,6 +191,13 @@ impl Browser {
         let least = least.to_string();
         let expression = "return document.querySelectorAll(a[0]).length >= Number(a[1])";
         self.until(&format!("{least} of `{selector}`"), expression, &[selector, &least]).await;
+    }
+
+    /// Scrolls to the end, again and again, until the page says this.
+    pub async fn scroll_to(&self, text: &str) {
+        let expression = "window.scrollTo(0, document.documentElement.scrollHeight);
+            return [...document.querySelectorAll('main .row')].at(-1)?.textContent.includes(a[0])";
+        self.until(&format!("the end with `{text}`"), expression, &[text]).await;
     }
 
     /// Waits for a button, link or tab of this name and clicks it.
@@ -208,6 +233,21 @@ impl Browser {
         self.fill("Password", PASSWORD).await;
         self.click("Sign in").await;
         self.count("main .row", 2).await;
+    }
+
+    /// What is too wide for the screen, or too small to be hit (WCAG 2.5.8: 24 by 24 pixels).
+    pub async fn misfits(&self) -> Vec<String> {
+        let script = r"
+            const { scrollWidth, clientWidth } = document.documentElement;
+            const wide = scrollWidth > clientWidth ? [`the page is ${scrollWidth} wide, the screen ${clientWidth}`] : [];
+            const controls = [...document.querySelectorAll('button, a, input, select, textarea, summary, [role=tab]')];
+            const small = controls.filter((node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest('.skip'))
+                .map((node) => [node, node.getBoundingClientRect()])
+                .filter(([, { width, height }]) => Math.round(width) < 24 || Math.round(height) < 24)
+                .map(([node, { width, height }]) => `${node.outerHTML.slice(0, 120)} is ${width} by ${height}`);
+            return [...wide, ...small]";
+        let found = self.client.execute(script, Vec::new()).await.unwrap();
+        found.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     }
 
     /// What axe-core finds wrong with the page as it is.

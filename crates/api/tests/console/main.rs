@@ -2,8 +2,8 @@
 //! they fail.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-mod accessibility;
 mod browser;
+mod pages;
 mod screenshots;
 mod server;
 mod stories;

@@ -12,6 +12,7 @@ use chrono::{DateTime, Duration, Utc};
 use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, set_demo_password};
 use demo_reset_compliance::attach_options;
 use demo_reset_compliance::dataset::{self, DatasetOptions, SeedData};
+use demo_reset_domain::{SessionId, UserKey};
 use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, Error, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
@@ -24,12 +25,12 @@ const TABLES: &str =
     include_str!("../../../../migrations/compliance/sqlite/2026-11-22-000000_demo_tables/up.sql");
 const ROWS: &str = include_str!("../http/base.sql");
 /// Older than the cases of `base.sql`, so that those stay on top.
-const MORE_CASES: &str = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 120) \
+const MORE_CASES: &str = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000) \
     insert into cases (organization_id, id, reference_number, details, summary, status, severity, created_at, \
     updated_at, created_by_id, updated_by_id) \
     select '00000000-0000-7000-8000-0000000000a0', printf('00000000-0000-7000-8001-%012d', i), \
     printf('CASE-2025-%05d', i), 'A longer account of an earlier matter.', 'An earlier matter, the ' || i || 'th', \
-    'CLOSED', 'LOW', printf('2025-%02d-%02dT09:00:00.000000Z', 1 + i % 12, 1 + i % 28), \
+    'CLOSED', 'LOW', strftime('%Y-%m-%dT%H:00:00.000000Z', '2025-12-30', printf('-%d hours', 8 * i)), \
     '2025-12-31T09:00:00.000000Z', '00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000a1' \
     from n";
 
@@ -108,6 +109,16 @@ impl Server {
             });
         });
         self.handle = Some(receiver.recv().unwrap());
+    }
+
+    /// Changes every one of the older cases in Ann's session.
+    pub fn change_much(&self) {
+        let key =
+            UserKey::new("00000000-0000-7000-8000-0000000000a0", "00000000-0000-7000-8000-0000000000a1");
+        let now = self.clock.now();
+        let session = self.database.session(&key.unwrap(), SessionId(Uuid::from_u128(9)), now).unwrap();
+        let much = "update cases set status = 'OPEN' where id like '00000000-0000-7000-8001-%'";
+        self.database.write(session.id, now, |conn| conn.batch_execute(much).map_err(Error::from)).unwrap();
     }
 
     /// Moves the server's clock.

@@ -34,11 +34,11 @@ async fn signing_in_shows_the_cases_and_survives_a_reload_until_one_signs_out() 
     let browser = Browser::open(&server).await;
     browser.see("Acme").await;
     browser.sign_in("Ben Baker").await;
-    browser.see("123 cases").await;
+    browser.see("1,003 cases").await;
     browser.see_no("Administration").await;
     browser.reload().await;
     browser.see("Ben Baker").await;
-    browser.see("123 cases").await;
+    browser.see("1,003 cases").await;
     browser.click("Sign out").await;
     browser.see("Who do you want to be?").await;
     browser.reload().await;
@@ -77,7 +77,54 @@ async fn the_list_of_cases_filters_and_goes_on_while_one_scrolls() {
     browser.reload().await;
     browser.see("1 case found").await;
     browser.click("Clear").await;
-    browser.see("123 cases").await;
+    browser.see("1,003 cases").await;
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn the_list_goes_on_to_the_very_last_case_and_holds_only_what_is_near() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::start();
+    let browser = Browser::open(&server).await;
+    browser.sign_in("Ann Archer").await;
+    let last = "CASE-2025-01000";
+    browser.scroll_to(last).await;
+    let rows = browser.run("return document.querySelectorAll('main .rows .row').length", Vec::new()).await;
+    assert!((50..400).contains(&rows.as_u64().unwrap()), "{rows} rows of 1,003 are in the page");
+    let open = "[...document.querySelectorAll('main .row')].at(-1).click()";
+    browser.run(open, Vec::new()).await;
+    browser.click("‹ All cases").await;
+    browser.see(last).await;
+    browser.run("window.scrollTo(0, 0)", Vec::new()).await;
+    browser.see("CASE-2026-00001").await;
+    browser.see_no(last).await;
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn base_values_are_shown_however_much_was_changed_since() {
+    if !is_there() {
+        return;
+    }
+    let server = Server::start();
+    let browser = Browser::open(&server).await;
+    browser.sign_in("Ann Archer").await;
+    browser.go(&format!("{CASE}/messages")).await;
+    browser.click("Delete this message").await;
+    browser.see("Only in your world").await;
+    browser.click("Delete").await;
+    browser.see("Bring back").await;
+    browser.go(CASE).await;
+    edit_case(&browser, "The safe was open all night", "CRITICAL").await;
+    server.change_much();
+    browser.reload().await;
+    browser.see("1002 changes").await;
+    browser.see("Base: High").await;
+    browser.go(&format!("{CASE}/messages")).await;
+    browser.click("Bring back").await;
+    browser.see_no("Deleted").await;
     browser.close().await;
 }
 
@@ -154,7 +201,7 @@ async fn a_case_is_created_with_all_that_hangs_on_it_and_deleted_again() {
     browser.see("Everybody else keeps it").await;
     browser.click("Delete").await;
     browser.see("is deleted in your world").await;
-    browser.see("123 cases").await;
+    browser.see("1,003 cases").await;
     browser.close().await;
 }
 
@@ -220,6 +267,8 @@ async fn an_administrator_sees_the_sessions_and_resets_one() {
     ann.sign_in("Ann Archer").await;
     ann.click("Administration").await;
     ann.see("Cases by month and severity").await;
+    ann.count("svg.chart rect.bar.ink", 1).await;
+    ann.count("svg.chart rect.bar.severity-high", 1).await;
     ann.see("1 case").await;
     ann.click("Reset Ben Baker").await;
     ann.see("Reset the world of Ben Baker?").await;
@@ -278,6 +327,18 @@ async fn a_server_that_is_away_is_told_and_the_page_recovers() {
     server.start_again();
     browser.see("The server is back").await;
     browser.see("Nothing changed yet").await;
+
+    // What was typed in is not lost: it is saved once the server is there again.
+    browser.go(CASE).await;
+    browser.click("Edit").await;
+    browser.fill("Severity", "CRITICAL").await;
+    server.stop().await;
+    browser.click("Save").await;
+    browser.count("dialog .form-problem:not(:empty)", 1).await;
+    server.start_again();
+    browser.count(".away[hidden]", 1).await;
+    browser.click("Save").await;
+    browser.see("Base: High").await;
     browser.close().await;
 }
 
@@ -343,7 +404,7 @@ async fn a_deleted_case_says_so_at_its_address_and_comes_back_with_all_that_hung
     browser.click("Delete").await;
     browser.see("Everybody else keeps it").await;
     browser.click("Delete").await;
-    browser.see("122 cases").await;
+    browser.see("1,002 cases").await;
     browser.go(CASE).await;
     browser.see("You deleted").await;
     browser.click("Bring it back").await;

@@ -115,6 +115,9 @@ async fn changes_of_one_kind_or_one_record_can_be_asked_for(backend: Backend) {
     expected.sort();
     assert_eq!(cases, expected);
     assert_eq!(asked(&ann, "entityType=message").await, [MESSAGE]);
+    assert_eq!(asked(&ann, "kind=deleted").await, [MESSAGE]);
+    assert_eq!(asked(&ann, "entityType=case&kind=edited").await, [CASE]);
+    assert!(asked(&ann, "entityType=case&kind=deleted").await.is_empty());
     let upper = CASE.to_uppercase();
     assert_eq!(asked(&ann, &format!("entityType=case&entityId={upper}")).await, [CASE]);
     let nothing = format!("entityType=case&entityId={MESSAGE}");
@@ -124,6 +127,7 @@ async fn changes_of_one_kind_or_one_record_can_be_asked_for(backend: Backend) {
         ("entityType=user".to_owned(), "entityType"),
         (format!("entityId={CASE}"), "entityType"),
         ("entityType=case&entityId=1".to_owned(), "entityId"),
+        ("kind=moved".to_owned(), "kind"),
     ] {
         assert_eq!(ann.get(&format!("/demo/changes?{query}")).await.invalid_fields(), [field], "{query}");
     }

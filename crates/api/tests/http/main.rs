@@ -13,7 +13,6 @@ mod document;
 mod fixture;
 mod health;
 mod history;
-mod hosts;
 mod identity;
 mod lists;
 mod plans;

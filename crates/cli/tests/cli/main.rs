@@ -9,6 +9,7 @@
 mod attach;
 mod cluster;
 mod database;
+mod embedding;
 mod faults;
 mod harness;
 mod serve;

@@ -95,6 +95,7 @@ pub(crate) fn take_up(
     now: DateTime<Utc>,
 ) -> Result<(Attached, AttachReport)> {
     let mut conn = connect::open_both(base, sessions)?;
+    refuse_other_file(&mut conn, sessions)?;
     // Readers and the writer work at the same time only in WAL mode; the mode stays with the file.
     conn.batch_execute("pragma main.journal_mode = wal;")?;
     migrate::migrate(&mut conn)?;
@@ -102,6 +103,31 @@ pub(crate) fn take_up(
         let stamp = base_file::stamp(base)?;
         take_up_in(conn, base, options, claim, &stamp, now)
     })
+}
+
+#[derive(QueryableByName)]
+struct ObjectsRow {
+    #[diesel(sql_type = BigInt)]
+    ours: i64,
+    #[diesel(sql_type = BigInt)]
+    objects: i64,
+}
+
+/// Refuses a file at the place of the sessions file that is another database, before anything is written into it.
+/// What a killed start has left, the bookkeeping of migrations at most, is ours.
+fn refuse_other_file(conn: &mut SqliteConnection, sessions: &Path) -> Result<()> {
+    let row: Option<ObjectsRow> = conn.link().first(Sql::new(
+        "select count(case when name = 'demo_user_sessions' then 1 end) as ours, count(*) as objects \
+         from main.sqlite_schema where tbl_name <> '__diesel_schema_migrations' and name not like 'sqlite!_%' escape '!'",
+        [],
+    ))?;
+    if row.is_some_and(|row| row.ours == 0 && row.objects > 0) {
+        return Err(Error::File {
+            path: sessions.to_owned(),
+            reason: "it stands where the sessions are kept, and is another database: move it away".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The same on a connection that has the two files open and is in a transaction.

@@ -592,13 +592,13 @@ impl<'a> Triggers<'a> {
             Some(at) => format!("(select k{} from temp.demo_kept)", at + 1),
             None => format!("old.{}", quote(&self.spec.columns[position].name)),
         };
-        for (id, key, _) in self.outgoing() {
+        for (id, key, parent) in self.outgoing() {
             let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
             let child_has = |alias: &str| {
-                let equal = key
-                    .columns
-                    .iter()
-                    .map(|&c| format!("{alias}.{} = {}", quote(&self.spec.columns[c].name), was(c)));
+                let equal = key.columns.iter().zip(&key.parent_columns).map(|(&c, name)| {
+                    let collate = collate_reference(parent, name, self.spec, c);
+                    format!("{alias}.{} = {}{collate}", quote(&self.spec.columns[c].name), was(c))
+                });
                 join(equal, " and ")
             };
             let _ = writeln!(
@@ -648,9 +648,10 @@ impl<'a> Triggers<'a> {
         let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
         let refers = |alias: &str| {
             let dot = if alias.is_empty() { "" } else { "." };
-            let pairs = columns.iter().zip(&parents).zip(&key.parent_columns);
-            let equal =
-                pairs.map(|((c, p), name)| format!("{alias}{dot}{c} = old.{p}{}", collate(self.spec, name)));
+            let pairs = columns.iter().zip(&parents).zip(key.parent_columns.iter().zip(&key.columns));
+            let equal = pairs.map(|((c, p), (name, &at))| {
+                format!("{alias}{dot}{c} = old.{p}{}", collate_reference(self.spec, name, child, at))
+            });
             join(equal, " and ")
         };
         let changed = join(parents.iter().map(|p| format!("new.{p} is not old.{p}")), " or ");
@@ -862,6 +863,13 @@ impl<'a> Triggers<'a> {
 fn collate(parent: &TableSpec, column: &str) -> String {
     let declared = parent.column(column).and_then(|at| parent.columns[at].collation.as_ref());
     declared.map_or_else(String::new, |name| format!(" collate {}", quote(name)))
+}
+
+/// The same for a comparison that names the child's column first, whose own collation would decide otherwise.
+fn collate_reference(parent: &TableSpec, column: &str, child: &TableSpec, at: usize) -> String {
+    let declared = collate(parent, column);
+    let is_of_child = declared.is_empty() && child.columns[at].collation.is_some();
+    if is_of_child { " collate binary".to_owned() } else { declared }
 }
 
 /// Whether an UPDATE changes any of these columns.

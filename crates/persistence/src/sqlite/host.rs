@@ -29,7 +29,6 @@ pub(crate) fn attach(
     now: DateTime<Utc>,
 ) -> Result<AttachReport> {
     refuse_unusable(base)?;
-    refuse_other_file(sessions)?;
     let is_new = !sessions.exists();
     let taken = attach::take_up(base, sessions, options, Claim::Attach, now);
     if taken.is_err() && is_new {
@@ -101,30 +100,6 @@ fn refuse_unusable(base: &Path) -> Result<()> {
 struct CountRow {
     #[diesel(sql_type = BigInt)]
     ours: i64,
-    #[diesel(sql_type = BigInt)]
-    objects: i64,
-}
-
-/// Refuses a file at the place of the sessions file that is something else.
-fn refuse_other_file(sessions: &Path) -> Result<()> {
-    if !sessions.exists() {
-        return Ok(());
-    }
-    let mut conn = connect::open_file(sessions, "?mode=rw")?;
-    let row: Option<CountRow> = conn.link().first(Sql::new(
-        "select count(case when name = 'demo_user_sessions' then 1 end) as ours, count(*) as objects \
-         from sqlite_schema",
-        [],
-    ))?;
-    if row.is_some_and(|row| row.ours == 0 && row.objects > 0) {
-        return Err(Error::Attach {
-            reasons: vec![format!(
-                "{} stands where the sessions would be kept, and is another database: move it away",
-                sessions.display()
-            )],
-        });
-    }
-    Ok(())
 }
 
 /// The sessions file, if it is there and of a version that knows hosts.
@@ -134,7 +109,7 @@ fn open_sessions(sessions: &Path, query: &str) -> Result<Option<SqliteConnection
     }
     let mut conn = connect::open_file(sessions, query)?;
     let row: Option<CountRow> = conn.link().first(Sql::new(
-        "select count(*) as ours, 0 as objects from pragma_table_info('demo_base') where name = 'of_host'",
+        "select count(*) as ours from pragma_table_info('demo_base') where name = 'of_host'",
         [],
     ))?;
     Ok(row.filter(|row| row.ours > 0).map(|_| conn))
@@ -223,9 +198,7 @@ fn remove_sessions(sessions: &Path) -> Result<()> {
 
 /// Whether sessions are suspended.
 pub(crate) fn refuse_suspended(link: &mut Link<'_>) -> Result<()> {
-    let row: Option<CountRow> = link.first(Sql::new(
-        "select count(*) as ours, 0 as objects from main.demo_base where sealed_at is null",
-        [],
-    ))?;
+    let row: Option<CountRow> =
+        link.first(Sql::new("select count(*) as ours from main.demo_base where sealed_at is null", []))?;
     if row.is_some_and(|row| row.ours > 0) { Err(Error::Suspended) } else { Ok(()) }
 }

@@ -435,6 +435,140 @@ fn what_cannot_be_covered_on_postgresql_is_refused_with_its_reason() {
     assert_eq!(host.schema_dump(), before);
 }
 
+#[test]
+fn another_database_in_the_place_of_the_sessions_is_refused_and_left_as_it_is() {
+    let host = HostDatabase::new(Backend::Sqlite, THINGS);
+    let DatabaseUrl::Sqlite(base) = &host.url else { panic!() };
+    let sessions = base.with_file_name("demo.sessions.db");
+    let mut other = SqliteConnection::establish(&sessions.display().to_string()).unwrap();
+    other
+        .batch_execute("create table ledger (id integer primary key); insert into ledger values (1)")
+        .unwrap();
+    drop(other);
+    let database = std::fs::read(&sessions).unwrap();
+    for content in [database, b"no database at all, but long enough to be looked at".repeat(100)] {
+        std::fs::write(&sessions, &content).unwrap();
+        for refused in [
+            attach(&host.url, &AttachOptions::default(), now()).map(|_| ()),
+            Database::open(&host.url, OpenOptions::default(), now()).map(|_| ()),
+        ] {
+            let Err(Error::File { path, reason }) = refused else { panic!("{refused:?}") };
+            assert_eq!(path, sessions, "{reason}");
+        }
+        assert!(std::fs::read(&sessions).unwrap() == content);
+        assert!(!base.with_file_name("demo.sessions.db-wal").exists());
+    }
+}
+
+/// A shop of films, with what real PostgreSQL schemas have: enums, domains, partitions, triggers, functions, views,
+/// materialized views, sequences, comments, privileges, arrays, ranges and a full-text column.
+const FILMS: &str = r#"
+    create type rating as enum ('G', 'PG', 'R');
+    create domain year as integer check (value between 1901 and 2155);
+    create function last_updated() returns trigger language plpgsql as $$ begin new.last_update := now(); return new; end $$;
+    create sequence film_numbers increment by 5 start with 100;
+    create table language (language_id serial primary key, name character(20) not null, last_update timestamptz not null default now());
+    create table film (
+      film_id integer primary key default nextval('film_numbers'), title varchar(255) not null, release_year year,
+      language_id integer not null references language on update cascade on delete restrict,
+      original_language_id integer references language, rental_rate numeric(4,2) not null default 4.99 check (rental_rate > 0),
+      rating rating default 'G', special_features text[], shown daterange, details jsonb not null default '{}',
+      fulltext tsvector, last_update timestamptz not null default now(),
+      slug text generated always as (lower(title)) stored);
+    create index film_fulltext on film using gist (fulltext);
+    create index film_title on film (title text_pattern_ops) include (release_year) where rating <> 'R';
+    create table actor (actor_id integer generated always as identity (start with 200) primary key, first_name text not null, last_name text not null);
+    create table film_actor (actor_id integer references actor on delete cascade, film_id integer references film on delete cascade, primary key (actor_id, film_id));
+    create table payment (payment_id bigserial, film_id integer references film, amount numeric(5,2) not null, payment_date date not null, primary key (payment_date, payment_id)) partition by range (payment_date);
+    create table payment_2022 partition of payment for values from ('2022-01-01') to ('2023-01-01');
+    create table payment_rest partition of payment default;
+    create trigger last_updated before update on film for each row execute function last_updated();
+    create trigger fulltext before insert or update on film for each row execute function tsvector_update_trigger('fulltext', 'pg_catalog.english', 'title');
+    create view film_list as select f.film_id as fid, f.title, l.name as language, string_agg(a.first_name || ' ' || a.last_name, ', ' order by a.actor_id) as actors
+      from film f join language l using (language_id) left join film_actor fa using (film_id) left join actor a using (actor_id) group by f.film_id, f.title, l.name;
+    create view long_titles with (security_barrier) as select * from film_list where length(title) > 3;
+    create materialized view takings as select film_id, sum(amount) as total from payment group by film_id;
+    create unique index takings_by_film on takings (film_id);
+    create function film_count() returns bigint language sql stable as 'select count(*) from film';
+    create aggregate joined (text) (sfunc = textcat, stype = text, initcond = '');
+    comment on table film is 'What is shown'; comment on column film.title is 'As on the poster';
+    grant select on film_list to public; alter table film set (fillfactor = 70); alter table actor alter column last_name set statistics 500;
+    alter table actor replica identity full; create statistics film_stats (dependencies) on release_year, rating from film;
+    insert into language (name) values ('English'), ('German');
+    insert into film (title, release_year, language_id, rating, special_features, shown) values ('Metropolis', 1927, 2, 'PG', '{Trailers,"Deleted Scenes"}', '[1927-01-10,1927-05-01)'), ('Up', 2009, 1, 'G', null, null);
+    insert into actor (first_name, last_name) values ('Brigitte', 'Helm'), ('Ed', 'Asner');
+    insert into film_actor values (200, 100), (201, 105);
+    insert into payment (film_id, amount, payment_date) values (100, 2.50, '2022-03-01'), (105, 9.99, '2024-07-01');
+    refresh materialized view takings;"#;
+
+/// A shop of goods, with what real SQLite schemas have: spaces in names, STRICT and WITHOUT ROWID, generated columns,
+/// triggers, views with common table expressions, partial indexes and indexes on expressions, collations.
+const GOODS: &str = r#"
+    create table "Product Categories" ("Category ID" integer primary key autoincrement, "Category Name" text not null collate nocase unique);
+    create table Suppliers (SupplierID integer primary key, CompanyName text not null, "Contact's Name" text);
+    create table Products (ProductID integer primary key, ProductName text not null, SupplierID integer references Suppliers, "Category ID" integer references "Product Categories" on delete set null,
+      UnitPrice numeric default 0 check (UnitPrice >= 0), Discontinued integer not null default 0, Label text as (ProductName || ' (' || ProductID || ')') stored);
+    create table Employees (EmployeeID integer primary key, LastName text not null, ReportsTo integer references Employees) strict;
+    create table Orders (OrderID integer primary key, EmployeeID integer references Employees, OrderDate text default current_timestamp);
+    create table "Order Details" (OrderID integer not null references Orders on delete cascade, ProductID integer not null references Products, Quantity integer not null default 1, primary key (OrderID, ProductID)) without rowid;
+    create index "Products by price" on Products (UnitPrice desc) where Discontinued = 0;
+    create unique index "names once" on Products (lower(ProductName));
+    create view "Order Subtotals" as with lines as (select d.OrderID, d.Quantity * p.UnitPrice as price from "Order Details" d join Products p using (ProductID))
+      select OrderID, sum(price) as Subtotal from lines group by OrderID;
+    create view Expensive (name, price) as select ProductName, UnitPrice from Products where UnitPrice > (select avg(UnitPrice) from Products);
+    create trigger sold after insert on "Order Details" begin update Products set Discontinued = 0 where ProductID = new.ProductID; end;
+    insert into "Product Categories" ("Category Name") values ('Drinks'), ('Cheese');
+    insert into Suppliers values (1, 'Exotic', 'Ann O''Hara');
+    insert into Products (ProductID, ProductName, SupplierID, "Category ID", UnitPrice) values (1, 'Chai', 1, 1, 18), (2, 'Brie', 1, 2, 3.5);
+    insert into Employees values (1, 'Fuller', null), (2, 'Davolio', 1);
+    insert into Orders (OrderID, EmployeeID, OrderDate) values (10248, 2, '1996-07-04');
+    insert into "Order Details" values (10248, 1, 12), (10248, 2, 10);"#;
+
+on_each_database! { fn a_schema_with_something_of_everything_is_used_by_a_session_and_left_as_it_was(backend) {
+    let (schema, work, look, seen) = match backend {
+        Backend::Postgres => (FILMS,
+            "update film set title = 'Metropolis restored', release_year = 2010, rating = 'R' where film_id = 100; \
+             insert into film (title, language_id) values ('Run', 2); insert into actor (first_name, last_name) values ('Franka', 'Potente'); \
+             insert into film_actor select actor_id, film_id from actor, film where first_name = 'Franka' and title = 'Run'; \
+             insert into payment (film_id, amount, payment_date) values (100, 1, '2022-12-31'); \
+             update payment set payment_date = '2030-01-01' where amount = 2.50; delete from film_actor where film_id = 105;",
+            "select fid || ' ' || title || ' ' || trim(language) || ' ' || coalesce(actors, '-') as value from long_titles order by fid",
+            vec!["100 Metropolis restored German Brigitte Helm"]),
+        Backend::Sqlite => (GOODS,
+            "update Products set UnitPrice = 20 where ProductID = 1; delete from \"Product Categories\" where \"Category ID\" = 2; \
+             insert into Products (ProductID, ProductName, SupplierID) values (3, 'Tofu', 1); update Employees set LastName = 'Leverling' where EmployeeID = 2; \
+             insert into Orders (OrderID, EmployeeID) values (10249, 1); insert into \"Order Details\" (OrderID, ProductID) values (10249, 1); \
+             delete from Orders where OrderID = 10248;",
+            "select OrderID || ' ' || Subtotal as value from \"Order Subtotals\" order by 1",
+            vec!["10249 20"]),
+    };
+    let host = HostDatabase::new(backend, schema);
+    let before = host.schema_dump();
+    let text = |conn: &mut AnyConnection, sql: &str| -> Vec<String> {
+        let rows: Vec<TextRow> = diesel::sql_query(sql).load(conn).unwrap();
+        rows.into_iter().map(|row| row.value).collect()
+    };
+    let shown_before = text(&mut host.outsider(), look);
+    let report = attach(&host.url, &AttachOptions::default(), now()).unwrap();
+    assert_eq!(report.tables.len(), if backend == Backend::Postgres { 5 } else { 6 }, "{report:?}");
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+    let key = UserKey::new("a", "ann").unwrap();
+    let ann = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+    database.write(ann, now(), |conn| conn.batch_execute(work).map_err(Error::from)).unwrap();
+    let shown = || database.read(ann, |conn| Ok::<_, Error>(text(conn, look))).unwrap();
+    assert_eq!(shown(), seen);
+    database.reset(ann, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    assert_eq!(shown(), shown_before);
+    database.undo(ann, None, OnConflict::Fail, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    assert_eq!(shown(), seen);
+    assert!(database.verify().unwrap().base_is_intact());
+    drop(database);
+    host.wait_until_unused();
+    detach(&host.url, true, now()).unwrap();
+    assert_eq!(host.schema_dump(), before);
+    assert_eq!(text(&mut host.outsider(), look), shown_before);
+}}
+
 /// The tool that writes the schema of a database as SQL.
 pub fn schema_dump_of(url: &str) -> String {
     let output =

@@ -19,6 +19,7 @@ mod fixture;
 mod histories;
 mod hosts;
 mod isolation;
+mod moving_base;
 mod plans;
 mod postgres_roles;
 mod random;
