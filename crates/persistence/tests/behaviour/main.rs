@@ -15,6 +15,7 @@ mod concurrency;
 mod constraints;
 mod coverage;
 mod differential;
+mod faults;
 mod fixture;
 mod histories;
 mod hosts;
