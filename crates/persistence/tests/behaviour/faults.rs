@@ -4,11 +4,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Duration, Utc};
-use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
+use demo_reset_domain::{ArchiveId, ArchiveState, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
-    AnyConnection, CleanupReport, Database, Error, OpenOptions, RecordKey, load_base,
+    AnyConnection, CleanupReport, Database, DatabaseUrl, Error, OpenOptions, RecordKey, load_base,
 };
 use diesel::connection::{
     CacheSize, Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
@@ -19,6 +21,7 @@ use sqlite_faults::{Failure, Io, Lasting};
 use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options};
+use crate::random::Random;
 
 // A statement that fails.
 
@@ -358,7 +361,12 @@ fn cleanup(fixture: &Fixture, at: DateTime<Utc>) -> Result<CleanupReport, Error>
 }
 
 /// Cuts a cleanup at each place in turn. How often it was cut.
-fn cleanup_cut_at_each<F>(fixture: &Fixture, title: &str, mut with_fault: F) -> usize
+fn cleanup_cut_at_each<F>(
+    fixture: &Fixture,
+    title: &str,
+    step: fn(usize) -> usize,
+    mut with_fault: F,
+) -> usize
 where
     F: FnMut(usize, &mut dyn FnMut() -> Result<CleanupReport, Error>) -> (Result<CleanupReport, Error>, bool),
 {
@@ -367,8 +375,10 @@ where
     cleanup(fixture, a_month_later()).unwrap();
     let sizes = table_sizes(fixture);
     remove_everything(fixture);
-    let mut failed = 0;
-    for n in 1.. {
+    let (mut failed, mut next) = (0, 1);
+    loop {
+        let n = next;
+        next += step(n);
         let users = Users::new(fixture);
         let active = outcome(&users.active);
         let worlds = users.worlds();
@@ -430,7 +440,7 @@ fn remove_everything(fixture: &Fixture) {
 
 on_each_database! { fn a_cleanup_that_fails_at_any_of_its_statements_halves_nothing_and_ends_when_done_again(backend) {
     let fixture = library(backend);
-    let failed = cleanup_cut_at_each(&fixture, "statement", |n, work| with_failing_statement(&fixture, n, work));
+    let failed = cleanup_cut_at_each(&fixture, "statement", |_| 1, |n, work| with_failing_statement(&fixture, n, work));
     assert!(failed >= 30, "{failed} statements failed");
     say(&format!("failed statements of a cleanup on {backend:?}: {failed}"));
 }}
@@ -453,13 +463,20 @@ fn load(fixture: &Fixture, n: usize) -> Result<(), Error> {
 }
 
 /// Cuts a load at each place in turn. How often it was cut.
-fn load_cut_at_each<F>(fixture: &mut Fixture, title: &str, mut with_fault: F) -> usize
+fn load_cut_at_each<F>(
+    fixture: &mut Fixture,
+    title: &str,
+    step: fn(usize) -> usize,
+    mut with_fault: F,
+) -> usize
 where
     F: FnMut(&Fixture, usize, &mut dyn FnMut() -> Result<(), Error>) -> (Result<(), Error>, bool),
 {
     fixture.session("ann").write(CHANGES).unwrap();
-    let mut failed = 0;
-    for n in 1.. {
+    let (mut failed, mut next) = (0, 1);
+    loop {
+        let n = next;
+        next += step(n);
         let before = (fixture.base_dump(), engine_dump(fixture));
         let (result, was_met) = with_fault(fixture, n, &mut || load(fixture, n));
         let at = format!("{title} {n} of a load");
@@ -487,7 +504,7 @@ where
 
 on_each_database! { fn a_load_that_fails_at_any_of_its_statements_leaves_the_old_base_and_succeeds_when_done_again(backend) {
     let mut fixture = library(backend);
-    let failed = load_cut_at_each(&mut fixture, "statement", |fixture, n, work| with_failing_statement(fixture, n, work));
+    let failed = load_cut_at_each(&mut fixture, "statement", |_| 1, |fixture, n, work| with_failing_statement(fixture, n, work));
     assert!(failed >= 20, "{failed} statements failed");
     say(&format!("failed statements of a load on {backend:?}: {failed}"));
 }}
@@ -560,4 +577,221 @@ fn an_operation_on_a_full_or_broken_disk_changes_nothing_and_succeeds_when_the_d
         }
     }
     counts.say("operations");
+}
+
+#[test]
+fn a_cleanup_on_a_full_or_broken_disk_halves_nothing_and_ends_when_the_disk_works() {
+    let mut counts = Counts::default();
+    for fault in DISK_FAULTS {
+        let fixture = library_on_disk();
+        let title = format!("{fault:?}");
+        counts.add(
+            fault,
+            cleanup_cut_at_each(&fixture, &title, step, |n, work| with_failing_disk(fault, n, work)),
+        );
+    }
+    counts.say("cleanups");
+}
+
+#[test]
+fn a_load_on_a_full_or_broken_disk_leaves_the_old_base_and_succeeds_when_the_disk_works() {
+    let mut counts = Counts::default();
+    for fault in DISK_FAULTS {
+        let mut fixture = library_on_disk();
+        let title = format!("{fault:?}");
+        let failed =
+            load_cut_at_each(&mut fixture, &title, step, |_, n, work| with_failing_disk(fault, n, work));
+        counts.add(fault, failed);
+    }
+    counts.say("loads");
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_for_its_disk_is_opened_when_the_disk_works() {
+    let fixture = library(Backend::Sqlite);
+    let mut counts = Counts::default();
+    for fault in DISK_FAULTS {
+        let mut n = 1;
+        loop {
+            let (folder, url) = copy_of(&fixture, &["demo.db"]);
+            let open = || Database::open(&url, options(), now());
+            let (opened, was_met) = with_failing_disk(fault, n, open);
+            if !was_met {
+                opened.unwrap();
+                break;
+            }
+            if let Err(error) = opened {
+                let is_typed =
+                    matches!(error, Error::Unavailable(_) | Error::Database(_) | Error::File { .. });
+                assert!(is_typed, "{fault:?} {n}: {error:?}");
+                counts.add(fault, 1);
+            }
+            let database = open().unwrap_or_else(|error| panic!("after {fault:?} {n}: {error:?}"));
+            let user = UserKey::new("acme", "ann").unwrap();
+            let session = database.session(&user, SessionId(Uuid::new_v4()), now()).unwrap().id;
+            let write = |conn: &mut AnyConnection| conn.batch_execute(CHANGES).map_err(Error::from);
+            database.write(session, now(), write).unwrap();
+            assert!(database.verify().unwrap().base_is_intact());
+            drop((database, folder));
+            n += step(n);
+        }
+    }
+    counts.say("openings");
+}
+
+// What a power cut leaves: copies of the files, taken while everybody works.
+
+/// The files of the fixture in a folder of their own, those that exist.
+fn copy_of(fixture: &Fixture, files: &[&str]) -> (tempfile::TempDir, DatabaseUrl) {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let from = fixture.base_file().with_file_name(file);
+        if from.exists() {
+            std::fs::copy(from, folder.path().join(file)).unwrap();
+        }
+    }
+    let url = format!("sqlite://{}", folder.path().join("demo.db").display()).parse().unwrap();
+    (folder, url)
+}
+
+/// A user's world: the number that the last write left in four places, if its changes are live; and the one that the
+/// newest archive holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Numbers {
+    live: Option<i64>,
+    archived: Option<i64>,
+}
+
+/// What is acknowledged, and what an operation in flight will leave.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    now: Numbers,
+    then: Option<Numbers>,
+}
+
+/// One more operation of a user: writes, resets and undos in turn.
+fn work(session: &Session<'_>, known: &Mutex<Known>, random: &mut Random, count: i64) {
+    let Numbers { live, archived } = known.lock().unwrap().now;
+    let announce = |then| known.lock().unwrap().then = Some(then);
+    match (live, archived, random.below(3)) {
+        (Some(_), _, 0) => {
+            announce(Numbers { live: None, archived: live });
+            assert!(session.reset().archive.is_some());
+        }
+        (None, Some(_), _) => {
+            announce(Numbers { live: archived, archived: None });
+            session.undo().unwrap();
+        }
+        _ => {
+            announce(Numbers { live: Some(count), archived });
+            let write = format!(
+                "update books set price = {count} where isbn in ('1', '2'); update authors set born = {count} where id = 1; \
+                 delete from notes where id = 77; insert into notes (id, isbn, body) values (77, '1', '{count}')"
+            );
+            session.write(&write).unwrap();
+        }
+    }
+    let mut known = known.lock().unwrap();
+    known.now = known.then.take().unwrap();
+}
+
+/// How a copy shows a user: the same number everywhere, or that of the base.
+fn numbers_in(database: &Database, user: &str) -> Numbers {
+    let key = UserKey::new("acme", user).unwrap();
+    let session = database.session_find(&key).unwrap().unwrap().id;
+    let look = "select (select cast(price as integer) from books where isbn = '1')||' '||(select cast(price as integer) from books where isbn = '2')\
+        ||' '||(select born from authors where id = 1)||' '||coalesce((select body from notes where id = 77), '-') as value";
+    let seen = database.read(session, |conn| Ok::<_, Error>(texts(conn, look).remove(0))).unwrap();
+    let live = match seen.split(' ').collect::<Vec<_>>()[..] {
+        ["0", "2", "1950", "-"] => None,
+        [a, b, c, d] if a == b && b == c && c == d => Some(a.parse().unwrap()),
+        _ => panic!("half of a write: {seen}"),
+    };
+    let archives = database.archives(session).unwrap();
+    let newest = archives.iter().find(|archive| archive.state(now()) == ArchiveState::Available);
+    let archived = newest.map(|archive| {
+        let changes = database.archived_changes(session, archive.id).unwrap();
+        let note = changes.iter().find(|change| change.table == "notes" && change.key == ["77"]).unwrap();
+        assert_eq!(changes.len(), 4);
+        note.snapshot["body"].as_str().unwrap().parse().unwrap()
+    });
+    Numbers { live, archived }
+}
+
+#[test]
+fn a_copy_of_the_files_at_any_moment_under_load_is_some_committed_state() {
+    let given = std::env::var("DEMO_RESET_COPIES").ok().and_then(|text| text.parse().ok());
+    let copies: usize = given.unwrap_or(40);
+    sqlite_faults::install();
+    let fixture = Fixture::library(Backend::Sqlite);
+    on_the_writer(&fixture, |conn| conn.batch_execute("pragma wal_autocheckpoint = 20").unwrap());
+    let users = ["ann", "ben", "cy"];
+    let nothing = Known { now: Numbers { live: None, archived: None }, then: None };
+    let known = users.map(|_| Mutex::new(nothing));
+    let sessions = users.map(|user| fixture.session(user));
+    let done = AtomicBool::new(false);
+    let calls = AtomicUsize::new(0);
+    let (mut in_flight, mut with_log) = (0, 0);
+    std::thread::scope(|scope| {
+        for (at, (session, known)) in sessions.iter().zip(&known).enumerate() {
+            let (done, calls) = (&done, &calls);
+            scope.spawn(move || {
+                let mut random = Random::new(at as u64);
+                for count in 3.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    work(session, known, &mut random, count);
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut random = Random::new(7);
+        let mut check = || {
+            for _ in 0..copies {
+                // Some operations later, and then somewhere inside one.
+                let until = calls.load(Ordering::Relaxed) + 1 + random.below(12);
+                while calls.load(Ordering::Relaxed) < until {
+                    std::thread::yield_now();
+                }
+                for _ in 0..random.below(200) {
+                    std::thread::yield_now();
+                }
+                let files = ["demo.db", "demo.sessions.db", "demo.sessions.db-wal"];
+                let ((folder, url), expected) = sqlite_faults::hold(|| {
+                    (copy_of(&fixture, &files), known.each_ref().map(|known| *known.lock().unwrap()))
+                });
+                let log = std::fs::metadata(folder.path().join(files[2]));
+                with_log += usize::from(log.is_ok_and(|log| log.len() > 0));
+                let sessions = folder.path().join(files[1]).display().to_string();
+                let mut conn = AnyConnection::Sqlite(SqliteConnection::establish(&sessions).unwrap());
+                assert_eq!(
+                    texts(&mut conn, "select integrity_check as value from pragma_integrity_check"),
+                    ["ok"]
+                );
+                assert_eq!(
+                    texts(&mut conn, "select \"table\" as value from pragma_foreign_key_check"),
+                    [""; 0]
+                );
+                drop(conn);
+                let database = Database::open(&url, options(), now()).unwrap();
+                assert!(database.verify().unwrap().base_is_intact());
+                for (user, Known { now, then }) in users.iter().zip(expected) {
+                    let found = numbers_in(&database, user);
+                    assert!(
+                        found == now || Some(found) == then,
+                        "{user}: {found:?}, not {now:?} or {then:?}"
+                    );
+                    in_flight += usize::from(then.is_some());
+                }
+            }
+        };
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut check));
+        done.store(true, Ordering::Relaxed);
+        if let Err(panic) = checked {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    assert!(in_flight > 0 && with_log > 0, "{in_flight} operations in flight, {with_log} copies with a log");
+    say(&format!("{copies} copies, {with_log} of them with a log, {in_flight} operations in flight"));
 }
