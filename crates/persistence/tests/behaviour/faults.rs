@@ -237,7 +237,7 @@ fn reset_some_records(session: &Session<'_>) -> Result<(), Error> {
 }
 
 /// What an operation has to end with, but for ids: the world, and each archive's changes.
-fn outcome(session: &Session<'_>) -> Vec<String> {
+pub fn outcome(session: &Session<'_>) -> Vec<String> {
     let mut outcome = session.world();
     for archive in session.fixture.database.archives(session.id).unwrap() {
         let changes = session.fixture.database.archived_changes(session.id, archive.id).unwrap();

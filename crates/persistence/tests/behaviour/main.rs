@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+mod anomalies;
 mod concurrency;
 mod constraints;
 mod coverage;
@@ -19,6 +20,7 @@ mod faults;
 mod fixture;
 mod histories;
 mod hosts;
+mod interleavings;
 mod isolation;
 mod plans;
 mod postgres_roles;
