@@ -69,7 +69,11 @@ const RULES: &[Rule] = &[
     },
     // What it does needs unsafe code, and only tests may use it: see `unsafe_code_is_in_one_package_for_tests`.
     Rule { package: FAULTS, own: &[], others: Others::Only(&["libsqlite3-sys"]) },
-    Rule { package: "fuzz-targets", own: &[DOMAIN, PERSISTENCE, COMPLIANCE], others: Others::Never(&["actix"]) },
+    Rule {
+        package: "fuzz-targets",
+        own: &[DOMAIN, PERSISTENCE, COMPLIANCE],
+        others: Others::Never(&["actix"]),
+    },
     Rule { package: "xtask", own: &[], others: Others::Only(&["serde_json", "toml"]) },
 ];
 

@@ -53,7 +53,8 @@ pub fn identifiers(bytes: &[u8]) {
     let database = Database::open_attached(&url, OpenOptions { readers: 1, ..OpenOptions::default() }, now);
     let database = database.unwrap_or_else(|error| panic!("{error:?} for {text:?}"));
     let session = SessionId(Uuid::from_u128(1));
-    let session = database.session(&UserKey::new("acme", "ann").expect("a user"), session, now).expect("a session").id;
+    let session =
+        database.session(&UserKey::new("acme", "ann").expect("a user"), session, now).expect("a session").id;
     let changes = format!(
         "insert into {table} ({key}, {column}) values (3, 'three'); update {table} set {column} = 'eins' where {key} = 1;
          delete from {table} where {key} = 2; insert into {child} values (3, 3);"

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use demo_reset_domain::{ArchiveId, ChangeKind, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
-    AnyConnection, Change, ChangePosition, Database, DatabaseUrl, Error, OpenOptions, load_base, sessions_file,
+    AnyConnection, Change, ChangePosition, Database, DatabaseUrl, Error, OpenOptions, load_base,
+    sessions_file,
 };
 use diesel::connection::{Connection, SimpleConnection};
 use diesel::sql_types::Text;
@@ -30,14 +31,17 @@ impl Damaged {
         let url: DatabaseUrl = format!("sqlite://{}", path.display()).parse().expect("a URL");
         let now = chrono::DateTime::UNIX_EPOCH;
         let build = |conn: &mut AnyConnection| {
-            conn.batch_execute("create table t (id integer primary key, x text); insert into t values (1, 'one')")
-                .map_err(Error::from)
+            conn.batch_execute(
+                "create table t (id integer primary key, x text); insert into t values (1, 'one')",
+            )
+            .map_err(Error::from)
         };
         load_base(&url, Uuid::from_u128(1), now, build).expect("a base");
         let database = Database::open(&url, OpenOptions::default(), now).expect("a database");
         let user = UserKey::new("acme", "ann").expect("a user");
         let session = database.session(&user, SessionId(Uuid::from_u128(2)), now).expect("a session").id;
-        let write = |conn: &mut AnyConnection| conn.batch_execute("update t set x = 'eins'").map_err(Error::from);
+        let write =
+            |conn: &mut AnyConnection| conn.batch_execute("update t set x = 'eins'").map_err(Error::from);
         database.write(session, now, write).expect("a write");
         database.reset(session, ArchiveId(Uuid::from_u128(3)), now).expect("a reset");
         let file = sessions_file(&path).display().to_string();

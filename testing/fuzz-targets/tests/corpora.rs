@@ -16,7 +16,8 @@ fn mutations() -> u64 {
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
@@ -40,7 +41,8 @@ impl Random {
 
 /// Pieces that mean something to one of the readers.
 const PIECES: [&str; 20] = [
-    "\"", "'", "`", "]", "\\", "\n", "\0", "{", "}", "[", ":", ",", "null", "-1", "1e999", "é", "\u{202e}", ".", "=", "--",
+    "\"", "'", "`", "]", "\\", "\n", "\0", "{", "}", "[", ":", ",", "null", "-1", "1e999", "é", "\u{202e}",
+    ".", "=", "--",
 ];
 
 /// One of the corpus with a few places changed, or two of them joined.
