@@ -22,7 +22,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<(), Failure> {
     if !run::installed("cargo-fuzz", &["--version"]) {
         return Err(Failure::Other("cargo-fuzz is missing: `cargo install cargo-fuzz`".to_owned()));
     }
-    // The targets are safe Rust, so no sanitizer is needed, and with it no nightly compiler.
+    // The targets are safe Rust, so no sanitizer is needed.
     let limit = format!("-max_total_time={seconds}");
     let mut command = run::cargo(["fuzz", "run", "--sanitizer", "none", target, "--", &limit]);
     run::run(command.env("RUSTC_BOOTSTRAP", "1"))
