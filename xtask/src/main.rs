@@ -5,6 +5,7 @@
 mod check;
 mod contract;
 mod demo;
+mod fuzz;
 mod postgres;
 mod run;
 mod suite;
@@ -25,6 +26,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   test            the whole test suite; arguments go to `cargo test`
   charts          draw the charts in docs/charts anew, from the data
   contract        ask a server everything that its OpenAPI document allows, and generate types from the document
+  fuzz <target>   search for input that a target of fuzz/ fails on, for a minute or the seconds given
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks, written to docs/benchmarks.md; with --quick or the names of groups only shown
   check           what CI checks: format, clippy, rustdoc, dependencies
@@ -55,6 +57,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "charts" => suite::charts(),
         "contract" => contract::contract(),
         "screenshots" => suite::screenshots(),
+        "fuzz" => fuzz::fuzz(arguments),
         "bench" => suite::bench(arguments),
         "check" => check::check(),
         "help" | "--help" | "-h" => {

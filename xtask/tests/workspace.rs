@@ -30,6 +30,7 @@ const PERSISTENCE: &str = "demo-reset-persistence";
 const COMPLIANCE: &str = "demo-reset-compliance";
 const API: &str = "demo-reset-api";
 const CLI: &str = "demo-reset-cli";
+const FAULTS: &str = "sqlite-faults";
 
 const RULES: &[Rule] = &[
     Rule { package: DOMAIN, own: &[], others: Others::Only(&["chrono", "thiserror", "uuid"]) },
@@ -65,6 +66,13 @@ const RULES: &[Rule] = &[
         package: "music-shop",
         own: &[DOMAIN, PERSISTENCE, API],
         others: Others::Never(&["anyhow", "clap", "getrandom", "hyper"]),
+    },
+    // What it does needs unsafe code, and only tests may use it: see `unsafe_code_is_in_one_package_for_tests`.
+    Rule { package: FAULTS, own: &[], others: Others::Only(&["libsqlite3-sys"]) },
+    Rule {
+        package: "fuzz-targets",
+        own: &[DOMAIN, PERSISTENCE, COMPLIANCE],
+        others: Others::Never(&["actix"]),
     },
     Rule { package: "xtask", own: &[], others: Others::Only(&["serde_json", "toml"]) },
 ];
@@ -150,6 +158,18 @@ fn a_broken_dependency_is_noticed() {
     );
 }
 
+#[test]
+fn unsafe_code_is_in_one_package_for_tests() {
+    let workspace = manifest(&root().join("Cargo.toml"));
+    assert_eq!(workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    for package in packages() {
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let is_dev = text(dependency, "kind") == "dev";
+            assert!(text(dependency, "name") != FAULTS || is_dev, "{}", text(&package, "name"));
+        }
+    }
+}
+
 fn manifest(path: &Path) -> toml::Table {
     fs::read_to_string(path).expect("a manifest").parse().expect("TOML")
 }
@@ -180,7 +200,7 @@ fn dependencies_are_declared_once_and_lints_apply_everywhere() {
         let path = PathBuf::from(text(&package, "manifest_path"));
         let manifest = manifest(&path);
         let shown = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
-        if !from_workspace(manifest.get("lints")) {
+        if text(&package, "name") != FAULTS && !from_workspace(manifest.get("lints")) {
             wrong.push(format!("{shown}: [lints] workspace = true is missing"));
         }
         for (name, value) in dependency_tables(&manifest).into_iter().flatten() {

@@ -111,6 +111,12 @@ mod tests {
 
     const RESET_AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
+    #[test]
+    fn the_states_are_spelled_as_the_api_documents_them() {
+        let states = [ArchiveState::Available, ArchiveState::Expired, ArchiveState::Restored];
+        assert_eq!(states.map(ArchiveState::as_str), ["available", "expired", "restored"]);
+    }
+
     fn archive(id: u128) -> Archive {
         Archive {
             id: ArchiveId(Uuid::from_u128(id)),

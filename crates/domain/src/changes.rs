@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{AddAssign, SubAssign};
+use std::ops::AddAssign;
 
 /// What a session did to one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,14 +68,6 @@ impl AddAssign for KindCounts {
     }
 }
 
-impl SubAssign for KindCounts {
-    fn sub_assign(&mut self, other: Self) {
-        self.created -= other.created;
-        self.edited -= other.edited;
-        self.deleted -= other.deleted;
-    }
-}
-
 /// The changes of a layer, by table. Tables without changes are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeCounts {
@@ -132,6 +124,7 @@ mod tests {
     fn a_kind_reads_back_as_it_is_written() {
         for kind in [ChangeKind::Created, ChangeKind::Edited, ChangeKind::Deleted] {
             assert_eq!(ChangeKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(kind.to_string(), kind.as_str());
         }
         assert_eq!(ChangeKind::parse("CREATED"), None);
     }

@@ -58,3 +58,22 @@ pub enum OnConflict {
     /// What the archived changes replace is archived first; then all of the archive comes back.
     RestoreArchived,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_know_the_reasons_by_these_words() {
+        let words = [
+            (ConflictReason::SameRecord, "same_record"),
+            (ConflictReason::UniqueClash, "unique_clash"),
+            (ConflictReason::ParentGone, "parent_gone"),
+            (ConflictReason::LiveChildren, "live_children"),
+            (ConflictReason::BaseChanged, "base_changed"),
+        ];
+        for (reason, word) in words {
+            assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));
+        }
+    }
+}

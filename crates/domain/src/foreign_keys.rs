@@ -17,16 +17,15 @@ pub struct Reference {
 pub fn parents_before_children(tables: usize, references: &[Reference]) -> Vec<usize> {
     let mut placed = vec![false; tables];
     let mut order = Vec::with_capacity(tables);
-    while order.len() < tables {
-        let is_free = |table: usize, placed: &[bool]| {
-            references.iter().all(|reference| {
-                reference.child != table || reference.parent == table || placed[reference.parent]
-            })
-        };
-        let next = (0..tables)
-            .find(|&table| !placed[table] && is_free(table, &placed))
-            .or_else(|| first_in_a_cycle(&placed, references));
-        let Some(next) = next else { break };
+    let is_free = |table: usize, placed: &[bool]| {
+        references.iter().all(|reference| {
+            reference.child != table || reference.parent == table || placed[reference.parent]
+        })
+    };
+    while let Some(next) = (0..tables)
+        .find(|&table| !placed[table] && is_free(table, &placed))
+        .or_else(|| first_in_a_cycle(&placed, references))
+    {
         placed[next] = true;
         order.push(next);
     }
@@ -89,6 +88,12 @@ mod tests {
         // 1 and 2 form a cycle that refers to 3; 0 refers to the cycle.
         let keys = references(&[(0, 1), (1, 2), (2, 1), (2, 3)]);
         assert_eq!(parents_before_children(4, &keys), [3, 1, 0, 2]);
+    }
+
+    #[test]
+    fn of_two_cycles_the_one_that_is_referred_to_comes_first() {
+        let keys = references(&[(0, 1), (1, 0), (2, 3), (3, 2), (0, 2)]);
+        assert_eq!(parents_before_children(4, &keys), [2, 3, 0, 1]);
     }
 
     #[test]

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_user_key_is_any_text_of_1_to_512_bytes() {
-        assert!(UserKey::new("acme", "ann").is_ok());
+        let ann = UserKey::new("acme", "ann").unwrap();
+        assert_eq!((ann.organization(), ann.user(), ann.to_string().as_str()), ("acme", "ann", "acme/ann"));
         assert!(UserKey::new("acme", "ü".repeat(256)).is_ok());
         assert_eq!(UserKey::new("", "ann"), Err(UserKeyError::Empty { part: "organization" }));
         assert_eq!(UserKey::new("acme", ""), Err(UserKeyError::Empty { part: "user" }));
@@ -129,5 +130,11 @@ mod tests {
             Err(UserKeyError::TooLong { part: "user", bytes: 513 })
         );
         assert_eq!(UserKey::new("a\0", "ann"), Err(UserKeyError::Nul { part: "organization" }));
+    }
+
+    #[test]
+    fn ids_are_shown_as_their_numbers() {
+        let id = Uuid::from_u128(7);
+        assert_eq!((SessionId(id).to_string(), ArchiveId(id).to_string()), (id.to_string(), id.to_string()));
     }
 }

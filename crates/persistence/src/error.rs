@@ -158,8 +158,12 @@ pub(crate) const CHANGE_TABLE_PREFIX: &str = "demo_changes_";
 /// How the databases say that somebody else is in the way, or that the connection is gone, so that trying again can
 /// help. PostgreSQL's are its English messages, which the engine's connections ask for: Diesel tells an error code
 /// only by its kind, and those below have none of their own.
-const BUSY: [&str; 6] = [
+const BUSY: [&str; 9] = [
     "database is locked",
+    // The disk: nothing was changed, and it works again when there is room.
+    "database or disk is full",
+    "disk I/O error",
+    "No space left on device",
     "canceling statement due to lock timeout",
     "deadlock detected",
     // libpq's, on a connection that was lost while it was idle or between two statements.

@@ -267,6 +267,10 @@ fn reserved_name(spec: &TableSpec) -> Option<String> {
     if spec.name.to_ascii_lowercase().starts_with("demo_") {
         return Some("names that begin with demo_ are the engine's".to_owned());
     }
+    // In a trigger that follows a reference to it, `old.id` would be the id of its own rows.
+    if ["old", "new"].iter().any(|name| spec.name.eq_ignore_ascii_case(name)) {
+        return Some("in a trigger its name means the row that is written".to_owned());
+    }
     let taken = spec.columns.iter().find(|column| {
         crate::sqlite::ddl::CONTROL_COLUMNS
             .iter()

@@ -11,13 +11,16 @@
     clippy::print_stderr
 )]
 
+mod anomalies;
 mod concurrency;
 mod constraints;
 mod coverage;
 mod differential;
+mod faults;
 mod fixture;
 mod histories;
 mod hosts;
+mod interleavings;
 mod isolation;
 mod moving_base;
 mod plans;
