@@ -732,8 +732,8 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let (epoch, attached) = self.attached(conn)?;
-        let request = RecordsReset { session, records, new_id, epoch, now };
+        let (_, attached) = self.attached(conn)?;
+        let request = RecordsReset { session, records, new_id, now };
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
         let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
