@@ -71,8 +71,7 @@ pub struct Effect {
 }
 
 /// Runs a statement on plain tables: what it did, in order; none where a constraint refuses it.
-pub fn apply(tables: &[Table], world: &World, write: &Write) -> Option<Vec<Effect>> {
-    let mut world = world.clone();
+pub fn apply(tables: &[Table], mut world: World, write: &Write) -> Option<Vec<Effect>> {
     let mut effects = Vec::new();
     match write {
         Write::Put { table, row } => {
@@ -417,11 +416,12 @@ impl Model {
         id
     }
 
-    /// Runs a statement in a session; whether the tables take it.
-    pub fn write(&mut self, who: usize, write: &Write) -> bool {
-        let Some(effects) = apply(&self.tables, &self.world(who), write) else { return false };
+    /// Runs a statement in a session: how many tables it touched, or none where they refuse it.
+    pub fn write(&mut self, who: usize, write: &Write) -> Option<usize> {
+        let effects = apply(&self.tables, self.world(who), write)?;
+        let touched: BTreeSet<usize> = effects.iter().map(|effect| effect.table).collect();
         self.sessions[who].live.record(&self.base, effects);
-        true
+        Some(touched.len())
     }
 
     /// Retires the live layer; what it held, or none where it held nothing.
@@ -631,7 +631,7 @@ impl Model {
 
     /// A statement of the host's on its own tables; whether they take it.
     pub fn write_base(&mut self, write: &Write) -> bool {
-        let Some(effects) = apply(&self.tables, &self.base, write) else { return false };
+        let Some(effects) = apply(&self.tables, self.base.clone(), write) else { return false };
         for effect in effects {
             match effect.after {
                 Some(row) => drop(self.base[effect.table].insert(effect.key, row)),

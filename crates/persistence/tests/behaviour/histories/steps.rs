@@ -87,7 +87,7 @@ pub fn history(random: &mut Random, sessions: usize, steps: usize, changes_base:
 
 fn step(random: &mut Random, who: usize, past: &mut Past, changes_base: bool) -> Step {
     let is_rare = random.below(8) == 0;
-    let act = match random.below(if changes_base { 110 } else { 100 }) {
+    let act = match random.below(if changes_base { 130 } else { 100 }) {
         0..3 => Act::RolledBack(write(random)),
         3..16 if !past.touched.is_empty() || is_rare => {
             past.touched.clear();
@@ -117,10 +117,10 @@ fn step(random: &mut Random, who: usize, past: &mut Past, changes_base: bool) ->
         92 => return Step::WaitForIdle { just_before: random.below(2) == 0 },
         93..97 => return Step::Cleanup { organization: [None, None, Some(0), Some(1)][random.below(4)] },
         97 => return Step::Verify,
-        100..108 => {
+        100..124 => {
             return Step::ChangeBase { writes: (0..1 + random.below(3)).map(|_| write(random)).collect() };
         }
-        108.. => return Step::AddColumn { table: random.below(4) },
+        124.. => return Step::AddColumn { table: random.below(4) },
         _ => {
             let write = write(random);
             past.touched.push(match &write {
