@@ -10,7 +10,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{PgConnection, RunQueryDsl, SqliteConnection};
 use r2d2::{ManageConnection, PooledConnection};
@@ -120,6 +120,13 @@ pub(crate) enum Bind {
     Time(DbTime),
     Uuid(DbUuid),
     Json(DbJson),
+    Bytes(Vec<u8>),
+}
+
+impl From<Vec<u8>> for Bind {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 impl From<&str> for Bind {
@@ -233,6 +240,7 @@ macro_rules! engine_backend {
                     Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
                     Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
                     Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
+                    Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
                 }
             }
         }

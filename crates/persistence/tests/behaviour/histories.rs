@@ -855,7 +855,7 @@ fn options() -> OpenOptions {
 const STEPS: usize = 24;
 
 /// One in so many histories has a database of its own, whose base changes.
-const OWN_DATABASE: u64 = 40;
+const OWN_DATABASE: u64 = 25;
 
 fn script(backend: Backend) -> String {
     let worlds = if backend == Backend::Postgres { WORLDS } else { "" };

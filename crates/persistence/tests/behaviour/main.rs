@@ -14,6 +14,7 @@
 mod concurrency;
 mod constraints;
 mod coverage;
+mod defects;
 mod differential;
 mod fixture;
 mod histories;
@@ -24,3 +25,5 @@ mod postgres_roles;
 mod random;
 mod reset_undo;
 mod sessions;
+mod tampering;
+mod time;

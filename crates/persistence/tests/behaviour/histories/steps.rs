@@ -118,7 +118,7 @@ fn step(random: &mut Random, who: usize, past: &mut Past, changes_base: bool) ->
         93..97 => return Step::Cleanup { organization: [None, None, Some(0), Some(1)][random.below(4)] },
         97 => return Step::Verify,
         100..124 => {
-            return Step::ChangeBase { writes: (0..1 + random.below(3)).map(|_| write(random)).collect() };
+            return Step::ChangeBase { writes: (0..2 + random.below(6)).map(|_| write(random)).collect() };
         }
         124.. => return Step::AddColumn { table: random.below(4) },
         _ => {
