@@ -168,12 +168,14 @@ pub(crate) struct Sql {
     text: String,
     /// The values, each with its place in `text`.
     binds: Vec<(usize, Bind)>,
+    is_once: bool,
 }
 
 impl Sql {
     /// A statement from text without identifiers of the host: every `?` stands for the next value.
     pub(crate) fn new<const N: usize>(text: &str, binds: [Bind; N]) -> Self {
-        let mut sql = Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N) };
+        let mut sql =
+            Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N), is_once: false };
         let mut binds = binds.into_iter();
         let mut pieces = text.split('?');
         sql.push(pieces.next().unwrap_or_default());
@@ -184,6 +186,12 @@ impl Sql {
             sql.push(piece);
         }
         sql
+    }
+
+    /// A statement whose text hardly comes twice, because it names a layer or a record: it is not kept prepared, or a
+    /// connection would hold on to every one that it ever ran.
+    pub(crate) fn once(text: &str) -> Self {
+        Self { text: text.to_owned(), binds: Vec::new(), is_once: true }
     }
 
     /// Adds text as it is.
@@ -213,6 +221,9 @@ impl<C> diesel::RunQueryDsl<C> for Sql {}
 
 impl<DB: EngineBackend> QueryFragment<DB> for Sql {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.is_once {
+            out.unsafe_to_cache_prepared();
+        }
         let mut rest = 0;
         for (place, value) in &self.binds {
             out.push_sql(&self.text[rest..*place]);

@@ -280,8 +280,7 @@ impl Merge<'_> {
         reason: ConflictReason,
         condition: &str,
     ) -> Result<Vec<Conflict>> {
-        let mut select = Sql::default();
-        select.push(&format!(
+        let select = Sql::once(&format!(
             "select {} as record_key from {} as x where x.demo_layer = {} and {condition}",
             self.dialect.key_as_json_text(table, "x"),
             self.dialect.change_table(&table.name),
@@ -312,14 +311,12 @@ impl Merge<'_> {
             to.0,
             from.0
         );
-        let mut sql = Sql::default();
         if self.dialect == Dialect::Sqlite {
-            sql.push(&update);
-            return link.execute(sql);
+            return link.execute(Sql::once(&update));
         }
         // On PostgreSQL the counts of both layers change once, not row by row.
         let name = literal(&table.name);
-        sql.push(&format!(
+        let sql = Sql::once(&format!(
             "with moved as ({update} returning x.demo_kind), n as (select count(*) as total, \
              count(*) filter (where demo_kind = 'created') as created, \
              count(*) filter (where demo_kind = 'edited') as edited, \

@@ -852,7 +852,7 @@ fn options() -> OpenOptions {
 }
 
 /// How many steps a history has.
-const STEPS: usize = 24;
+const STEPS: usize = 20;
 
 /// One in so many histories has a database of its own, whose base changes.
 const OWN_DATABASE: u64 = 25;

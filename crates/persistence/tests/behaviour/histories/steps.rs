@@ -77,12 +77,26 @@ pub fn history(random: &mut Random, sessions: usize, steps: usize, changes_base:
     // One user does most of it: layers and archives meet in one session.
     let hero = random.below(sessions);
     let mut past = vec![Past::default(); sessions];
-    (0..steps)
+    let mut all: Vec<Step> = (0..steps)
         .map(|_| {
             let who = if random.below(4) < 3 { hero } else { random.below(sessions) };
             step(random, who, &mut past[who], changes_base)
         })
-        .collect()
+        .collect();
+    if random.below(12) == 0 {
+        // Nobody comes for so long that every session goes; then a user comes with the id of the old one.
+        let cleanup = Step::Cleanup { organization: None };
+        let gone = [
+            Step::Wait { minutes: 50_000 },
+            cleanup.clone(),
+            Step::Wait { minutes: 1_500 },
+            cleanup,
+            Step::User { who: hero, stale: true, act: Act::Reset },
+        ];
+        let at = steps / 2;
+        all.splice(at..at, gone);
+    }
+    all
 }
 
 fn step(random: &mut Random, who: usize, past: &mut Past, changes_base: bool) -> Step {
