@@ -308,6 +308,9 @@ pub(crate) struct Undo {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) database: Database,
+    /// Also name the rows that are not as they were sealed, at most 1,000 per table.
+    #[arg(long)]
+    pub(crate) rows: bool,
     #[command(flatten)]
     pub(crate) format: Format,
 }

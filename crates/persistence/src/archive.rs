@@ -18,9 +18,13 @@ use crate::types::{DbJson, DbTime, DbUuid, sql};
 pub(crate) struct StoredArchive {
     pub(crate) archive: Archive,
     pub(crate) layer: LayerId,
-    /// The base epoch that its layer was made over.
+    /// The base epoch that its layer was made over; [`PART_OF_A_LAYER`] where it was never all that a session had.
     pub(crate) epoch: i64,
 }
+
+/// Stands for the epoch of an archive of some records. Over the base alone it need not make a whole: what hung on it
+/// stayed in the live layer. No base has this epoch, so an undo always compares before it brings such an archive back.
+const PART_OF_A_LAYER: i64 = 0;
 
 #[derive(QueryableByName)]
 struct ArchiveRow {
@@ -125,7 +129,6 @@ pub(crate) fn archive_insert(
 /// What a side layer is archived under.
 pub(crate) struct SideArchive {
     pub(crate) id: ArchiveId,
-    pub(crate) epoch: i64,
     pub(crate) archived_at: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -150,7 +153,7 @@ pub(crate) fn archive_side_layer(
         id: side.id,
         ordinal: guarded.archives_made + 1,
         layer,
-        epoch: side.epoch,
+        epoch: PART_OF_A_LAYER,
         archived_at,
         expires_at,
         counts: &counts,

@@ -10,7 +10,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{PgConnection, RunQueryDsl, SqliteConnection};
 use r2d2::{ManageConnection, PooledConnection};
@@ -120,6 +120,13 @@ pub(crate) enum Bind {
     Time(DbTime),
     Uuid(DbUuid),
     Json(DbJson),
+    Bytes(Vec<u8>),
+}
+
+impl From<Vec<u8>> for Bind {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 impl From<&str> for Bind {
@@ -161,12 +168,14 @@ pub(crate) struct Sql {
     text: String,
     /// The values, each with its place in `text`.
     binds: Vec<(usize, Bind)>,
+    is_once: bool,
 }
 
 impl Sql {
     /// A statement from text without identifiers of the host: every `?` stands for the next value.
     pub(crate) fn new<const N: usize>(text: &str, binds: [Bind; N]) -> Self {
-        let mut sql = Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N) };
+        let mut sql =
+            Self { text: String::with_capacity(text.len()), binds: Vec::with_capacity(N), is_once: false };
         let mut binds = binds.into_iter();
         let mut pieces = text.split('?');
         sql.push(pieces.next().unwrap_or_default());
@@ -177,6 +186,12 @@ impl Sql {
             sql.push(piece);
         }
         sql
+    }
+
+    /// A statement whose text hardly comes twice, because it names a layer or a record: it is not kept prepared, or a
+    /// connection would hold on to every one that it ever ran.
+    pub(crate) fn once(text: &str) -> Self {
+        Self { text: text.to_owned(), binds: Vec::new(), is_once: true }
     }
 
     /// Adds text as it is.
@@ -206,6 +221,9 @@ impl<C> diesel::RunQueryDsl<C> for Sql {}
 
 impl<DB: EngineBackend> QueryFragment<DB> for Sql {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.is_once {
+            out.unsafe_to_cache_prepared();
+        }
         let mut rest = 0;
         for (place, value) in &self.binds {
             out.push_sql(&self.text[rest..*place]);
@@ -233,6 +251,7 @@ macro_rules! engine_backend {
                     Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
                     Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
                     Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
+                    Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
                 }
             }
         }

@@ -158,6 +158,27 @@ pub struct TableVerification {
     pub fingerprint_matches: bool,
 }
 
+impl TableVerification {
+    /// Whether the table has the rows and the values it was sealed with.
+    pub fn is_intact(&self) -> bool {
+        self.fingerprint_matches && self.rows == self.expected_rows
+    }
+}
+
+/// Rows of a table that are not as they were sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DifferingRows {
+    /// The table.
+    pub table: String,
+    /// How many rows have other values than any row that was sealed: changed ones and new ones.
+    pub count: u64,
+    /// The keys of those rows, as they are now: each its values in the order of the primary key, as text.
+    pub keys: Vec<Vec<String>>,
+    /// How many rows that were sealed are not found: changed ones and deleted ones. Only their hashes are kept, so
+    /// they have no names.
+    pub gone: u64,
+}
+
 /// The base compared with its manifest, table by table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
@@ -168,8 +189,7 @@ pub struct Verification {
 impl Verification {
     /// Whether every table has the rows and the values it was sealed with.
     pub fn base_is_intact(&self) -> bool {
-        !self.tables.is_empty()
-            && self.tables.iter().all(|table| table.fingerprint_matches && table.rows == table.expected_rows)
+        !self.tables.is_empty() && self.tables.iter().all(TableVerification::is_intact)
     }
 }
 
@@ -739,8 +759,8 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let (epoch, attached) = self.attached(conn)?;
-        let request = RecordsReset { session, records, new_id, epoch, now };
+        let (_, attached) = self.attached(conn)?;
+        let request = RecordsReset { session, records, new_id, now };
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
         let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
         Ok(ResetReport { archive, base_is_sealed })
@@ -848,9 +868,35 @@ impl Database {
     /// # Errors
     /// [`Error::NotSealed`], or those of the database.
     pub fn verify(&self) -> Result<Verification> {
-        self.over_base(Mode::Read, |conn| {
-            in_transaction(conn, Mode::Read, |conn| verify::verify(&mut conn.link()))
+        self.with_nothing_cached(|conn| verify::verify(&mut conn.link()))
+    }
+
+    /// [`Database::verify`], and for each table that differs the rows that do, at most `most` of each by key. A table
+    /// is left out that is gone, or whose base was sealed before the hashes of its rows were kept.
+    ///
+    /// # Errors
+    /// [`Error::NotSealed`], or those of the database.
+    pub fn verify_rows(&self, most: u32) -> Result<(Verification, Vec<DifferingRows>)> {
+        self.with_nothing_cached(|conn| {
+            let verification = verify::verify(&mut conn.link())?;
+            let (_, attached) = self.attached(conn)?;
+            let rows = verify::differing_rows(&mut conn.link(), &attached.tables, &verification, most)?;
+            Ok((verification, rows))
         })
+    }
+
+    /// A reading transaction that sees the base file as it is on the disk: a connection of the pool may hold pages from
+    /// before somebody wrote the file past SQLite.
+    fn with_nothing_cached<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        match self.inner.url {
+            DatabaseUrl::Sqlite(_) => {
+                let mut conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+                in_transaction(&mut conn, Mode::Read, work)
+            }
+            DatabaseUrl::Postgres(_) => {
+                self.over_base(Mode::Read, |conn| in_transaction(conn, Mode::Read, work))
+            }
+        }
     }
 
     /// Rows of every base table, from the manifest.

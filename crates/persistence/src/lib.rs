@@ -73,9 +73,9 @@ pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
 pub use database::{
     ArchivedChange, BaseState, Change, ChangeFilter, ChangePosition, CleanupReport, CleanupRun,
-    DEFAULT_MAX_LAYER_CHANGES, Database, OpenOptions, PoolStatus, RecordKey, RecordPosition, ResetReport,
-    Session, SessionSummary, Stats, TableVerification, UndoReport, Verification, base_state, load_base,
-    load_first_base, next_number,
+    DEFAULT_MAX_LAYER_CHANGES, Database, DifferingRows, OpenOptions, PoolStatus, RecordKey, RecordPosition,
+    ResetReport, Session, SessionSummary, Stats, TableVerification, UndoReport, Verification, base_state,
+    load_base, load_first_base, next_number,
 };
 pub use error::{ConstraintKind, Error, Result};
 pub use host::{

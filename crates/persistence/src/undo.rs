@@ -105,7 +105,7 @@ fn merge(
         OnConflict::RestoreArchived => retention.expires_at(request.now),
         _ => archived.archive.expires_at,
     };
-    let side = SideArchive { id: request.new_id, epoch, archived_at: request.now, expires_at };
+    let side = SideArchive { id: request.new_id, archived_at: request.now, expires_at };
     let side = archive_side_layer(link, request.session, guarded, &side)?;
     make_live(link, guarded, to, epoch)?;
     Ok((restored, side.map(|archive| archive.id)))
@@ -116,7 +116,6 @@ pub(crate) struct RecordsReset<'a> {
     pub(crate) session: SessionId,
     pub(crate) records: &'a [RecordKey],
     pub(crate) new_id: ArchiveId,
-    pub(crate) epoch: i64,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -150,7 +149,7 @@ pub(crate) fn reset_records(
         return Err(Error::UndoConflict(clashes));
     }
     let expires_at = retention.expires_at(request.now);
-    let side = SideArchive { id: request.new_id, epoch: request.epoch, archived_at: request.now, expires_at };
+    let side = SideArchive { id: request.new_id, archived_at: request.now, expires_at };
     archive_side_layer(link, request.session, &guarded, &side)
 }
 
@@ -231,12 +230,14 @@ impl Merge<'_> {
         }
     }
 
-    /// Moves to the side what depends on changes that are there: children left without a parent, and children that
-    /// were deleted along with a record that comes back. How many moved.
+    /// Moves to the side what depends on changes that are there: children left without a parent, children that were
+    /// deleted along with a record that comes back, and the deletion of a parent that a record which comes back needs.
+    /// How many moved.
     fn set_dependents_aside(&self, link: &mut Link<'_>) -> Result<usize> {
         let mut moved = 0;
         for table in self.tables {
             let mut conditions = self.orphaned(table);
+            conditions.extend(self.with_children(table));
             for key in &table.foreign_keys {
                 let Some(parent) = self.tables.iter().find(|other| other.name == key.parent) else {
                     continue;
@@ -279,8 +280,7 @@ impl Merge<'_> {
         reason: ConflictReason,
         condition: &str,
     ) -> Result<Vec<Conflict>> {
-        let mut select = Sql::default();
-        select.push(&format!(
+        let select = Sql::once(&format!(
             "select {} as record_key from {} as x where x.demo_layer = {} and {condition}",
             self.dialect.key_as_json_text(table, "x"),
             self.dialect.change_table(&table.name),
@@ -311,14 +311,12 @@ impl Merge<'_> {
             to.0,
             from.0
         );
-        let mut sql = Sql::default();
         if self.dialect == Dialect::Sqlite {
-            sql.push(&update);
-            return link.execute(sql);
+            return link.execute(Sql::once(&update));
         }
         // On PostgreSQL the counts of both layers change once, not row by row.
         let name = literal(&table.name);
-        sql.push(&format!(
+        let sql = Sql::once(&format!(
             "with moved as ({update} returning x.demo_kind), n as (select count(*) as total, \
              count(*) filter (where demo_kind = 'created') as created, \
              count(*) filter (where demo_kind = 'edited') as edited, \

@@ -1,13 +1,14 @@
 //! Proof that the base is intact, and the small shared secrets.
 
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::connection::{Link, Sql};
-use crate::database::{TableVerification, Verification};
+use crate::database::{DifferingRows, TableVerification, Verification};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::postgres;
+use crate::spec::TableSpec;
 use crate::sqlite::base_file::{self, StampCache};
 use crate::sqlite::discover;
 use crate::url::DatabaseUrl;
@@ -87,7 +88,7 @@ pub(crate) struct TableSeal {
 
 /// Replaces the manifest.
 pub(crate) fn store_manifest(link: &mut Link<'_>, seals: &[TableSeal]) -> Result<()> {
-    link.batch("delete from demo_manifest;")?;
+    link.batch("delete from demo_manifest; delete from demo_row_seals;")?;
     for seal in seals {
         link.execute(Sql::new(
             "insert into demo_manifest (table_name, row_count, fingerprint) values (?, ?, ?)",
@@ -99,6 +100,71 @@ pub(crate) fn store_manifest(link: &mut Link<'_>, seals: &[TableSeal]) -> Result
         ))?;
     }
     Ok(())
+}
+
+/// Keeps the short hashes of a table's rows.
+pub(crate) fn store_row_hashes(link: &mut Link<'_>, table: &str, hashes: Vec<u8>) -> Result<()> {
+    link.execute(Sql::new(
+        "insert into demo_row_seals (table_name, row_hashes) values (?, ?)",
+        [table.into(), hashes.into()],
+    ))?;
+    Ok(())
+}
+
+/// Rows of a table that are not as they were sealed.
+#[derive(Debug, Default)]
+pub(crate) struct NotSealed {
+    /// How many.
+    pub(crate) count: u64,
+    /// Sealed rows that are not found.
+    pub(crate) gone: u64,
+    /// The keys of the first of them.
+    pub(crate) keys: Vec<Vec<String>>,
+}
+
+#[derive(QueryableByName)]
+struct HashesRow {
+    #[diesel(sql_type = Binary)]
+    row_hashes: Vec<u8>,
+}
+
+/// Per table that differs: the rows that do, at most `most` of each by key. A table that is gone, is not attached, or
+/// was sealed without the hashes of its rows is left out.
+pub(crate) fn differing_rows(
+    link: &mut Link<'_>,
+    tables: &[TableSpec],
+    verification: &Verification,
+    most: u32,
+) -> Result<Vec<DifferingRows>> {
+    let present = base_tables(link)?;
+    let mut differing = Vec::new();
+    for table in tables.iter().filter(|table| present.contains(&table.name)) {
+        if !verification.tables.iter().any(|found| found.table == table.name && !found.is_intact()) {
+            continue;
+        }
+        let found = match link {
+            Link::Postgres(_) => postgres::base::rows_not_sealed(link, table, most)?,
+            Link::Sqlite(_) => {
+                let sealed: Option<HashesRow> = link.first(Sql::new(
+                    "select row_hashes from main.demo_row_seals where table_name = ?",
+                    [table.name.as_str().into()],
+                ))?;
+                match (sealed, &mut *link) {
+                    (Some(HashesRow { row_hashes }), Link::Sqlite(conn)) => {
+                        Some(base_file::rows_not_sealed(conn, table, &row_hashes, most as usize)?)
+                    }
+                    _ => None,
+                }
+            }
+        };
+        differing.extend(found.map(|NotSealed { count, gone, keys }| DifferingRows {
+            table: table.name.clone(),
+            count,
+            keys,
+            gone,
+        }));
+    }
+    Ok(differing)
 }
 
 #[derive(QueryableByName)]

@@ -255,6 +255,18 @@ on_each_database! { fn a_changed_value_in_the_base_is_noticed(backend) {
     assert!(answer.stdout.contains("CHANGED: values differ"), "{answer:?}");
     let json = demo.run(&["verify", "--json"]);
     assert!(json.stdout.contains("\"baseDataIntact\": false"), "{json:?}");
+    assert!(!json.stdout.contains("differingRows"), "{json:?}");
+    let rows = demo.run(&["verify", "--rows"]);
+    assert_eq!(rows.code, 8, "{rows:?}");
+    let named: Vec<&str> = rows.stdout.lines().skip_while(|line| !line.starts_with("Rows that are not")).collect();
+    assert_eq!(named.len(), 2, "{rows:?}");
+    let json = demo.run(&["verify", "--rows", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let tables = json["tables"].as_array().expect("tables");
+    let cases = &tables.iter().find(|table| table["table"] == "cases").expect("cases")["differingRows"];
+    assert_eq!((&cases["count"], &cases["gone"]), (&1.into(), &1.into()), "{cases}");
+    let id = cases["keys"][0][0].as_str().expect("a key");
+    assert!(named[1].starts_with("cases") && named[1].ends_with(id), "{rows:?}");
 }}
 
 on_each_database! { fn another_program_cannot_write_the_base(backend) {

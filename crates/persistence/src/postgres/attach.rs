@@ -351,7 +351,7 @@ pub(crate) fn grant(link: &mut Link<'_>) -> Result<()> {
          grant select, insert, update, delete on all tables in schema demo, demo_changes to {role};
          grant usage, select, update on all sequences in schema demo to {role};
          grant execute on all functions in schema demo, demo_changes to {role};
-         revoke insert, update, delete on demo.demo_base, demo.demo_manifest, demo.demo_attached_tables, \
+         revoke insert, update, delete on demo.demo_base, demo.demo_manifest, demo.demo_row_seals, demo.demo_attached_tables, \
            demo.__diesel_schema_migrations from {role};"
     ))
 }

@@ -11,11 +11,13 @@ use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, SessionConnection, Sql};
 use crate::database::BaseState;
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::host::AttachReport;
-use crate::spec::is_bookkeeping;
+use crate::spec::{TableSpec, is_bookkeeping};
 use crate::sql_text::{literal, quote};
-use crate::verify::{TableSeal, store_manifest};
+use crate::types::{DbJson, sql};
+use crate::verify::{NotSealed, TableSeal, store_manifest};
 use crate::{migrate, reconcile, verify};
 
 #[derive(QueryableByName)]
@@ -36,6 +38,12 @@ struct FingerprintRow {
     row_count: i64,
     #[diesel(sql_type = Text)]
     fingerprint: String,
+}
+
+#[derive(QueryableByName)]
+struct FoundRow {
+    #[diesel(sql_type = sql::Json)]
+    found: DbJson,
 }
 
 #[derive(QueryableByName)]
@@ -89,6 +97,27 @@ pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> 
         rows: row.row_count.unsigned_abs(),
         fingerprint: row.fingerprint,
     })
+}
+
+/// The rows of a base table that are not as they were sealed; none where their hashes are not kept.
+pub(crate) fn rows_not_sealed(
+    link: &mut Link<'_>,
+    table: &TableSpec,
+    most: u32,
+) -> Result<Option<NotSealed>> {
+    let found: Option<FoundRow> = link.first(Sql::new(
+        "select demo.rows_not_sealed(?::regclass, ?, row_hashes, ?) as found from demo.demo_row_seals where table_name = ?",
+        [
+            format!("public.{}", quote(&table.name)).as_str().into(),
+            Dialect::Postgres.key_as_json_text(table, "x").as_str().into(),
+            i64::from(most).into(),
+            table.name.as_str().into(),
+        ],
+    ))?;
+    let Some(FoundRow { found }) = found else { return Ok(None) };
+    let unreadable = |error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error)));
+    let (count, gone, keys) = serde_json::from_value(found.0).map_err(unreadable)?;
+    Ok(Some(NotSealed { count, gone, keys }))
 }
 
 /// Whether the engine's tables are there, of a version that knows hosts.
@@ -169,6 +198,12 @@ fn seal(
     let gone = before.into_iter().map(|row| row.name).filter(|name| !tables.contains(name));
     let unguards: String = gone.filter(|name| present.contains(name)).map(|name| unguard(&name)).collect();
     store_manifest(link, &seals)?;
+    for (table, name) in tables.iter().zip(&names) {
+        link.execute(Sql::new(
+            "insert into demo.demo_row_seals (table_name, row_hashes) values (?, demo.table_row_hashes(?::regclass))",
+            [table.as_str().into(), name.as_str().into()],
+        ))?;
+    }
     link.batch(&(unguards + &tables.iter().map(|table| guard(table)).collect::<String>()))?;
     let flag = |value: bool| if value { "true" } else { "false" };
     let mut update = Sql::default();

@@ -173,15 +173,25 @@ pub(crate) fn take_up_in(
     if is_same {
         return Ok((attached, report));
     }
+    let names: Vec<String> = match &carried {
+        Some((_, manifest)) => manifest.iter().map(|seal| seal.table.clone()).collect(),
+        None => attached.tables.iter().map(|table| table.name.clone()).collect(),
+    };
+    let present = discover::base_tables(&mut conn.link())?;
+    let mut computed = Vec::new();
+    for name in names.iter().filter(|name| present.contains(name)) {
+        computed.push(base_file::row_seal(conn, "base", name)?);
+    }
     let manifest = match carried {
         Some((_, manifest)) => manifest,
-        None => {
-            let names: Vec<String> = attached.tables.iter().map(|table| table.name.clone()).collect();
-            base_file::manifest(conn, "base", &names)?
-        }
+        None => computed.iter().map(|(seal, _)| seal.clone()).collect(),
     };
     let mut link = conn.link();
     verify::store_manifest(&mut link, &manifest)?;
+    // Rows of a table that is not as the base file was sealed are no witnesses of how it was.
+    for (seal, hashes) in computed.into_iter().filter(|(seal, _)| manifest.contains(seal)) {
+        verify::store_row_hashes(&mut link, &seal.table, hashes)?;
+    }
     report.epoch = active.map_or(1, |active| active.epoch + 1);
     report.reconciled = reconcile::reconcile(&mut link, &attached.tables)?;
     link.execute(Sql::new(

@@ -3,6 +3,7 @@
 //! A base file that the engine loads carries its own seal (a small table with its id and manifest) and guard
 //! triggers. A base file of a host carries nothing of ours; then the seal stands in the sessions file alone.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -18,10 +19,11 @@ use diesel::sqlite::{Sqlite, SqliteType};
 use diesel::{QueryableByName, SqliteConnection};
 
 use crate::connection::{Link, Sql};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::spec::is_bookkeeping;
+use crate::spec::{TableSpec, is_bookkeeping};
 use crate::sql_text::{literal, quote};
-use crate::verify::TableSeal;
+use crate::verify::{NotSealed, TableSeal};
 
 /// The table in which a base file that the engine loaded carries its id and manifest.
 pub(crate) const SEAL_TABLE: &str = "demo_seal";
@@ -68,29 +70,95 @@ impl RowSetHash {
     }
 }
 
-/// Counts and fingerprints a table of the schema `schema`. Every value counts with its storage class.
-pub(crate) fn table_seal(conn: &mut SqliteConnection, schema: &str, table: &str) -> Result<TableSeal> {
-    let query = diesel::sql_query(format!("select * from {}.{}", quote(schema), quote(table)));
-    let mut hash = RowSetHash::default();
+/// Hashes every row that a query gives, value by value with its storage class. Where it `has_key`, the first value is
+/// a text that is no part of the row.
+fn hash_rows(
+    conn: &mut SqliteConnection,
+    query: String,
+    has_key: bool,
+    visit: &mut dyn FnMut(Option<String>, &blake3::Hash),
+) -> Result<()> {
     let mut buffer = Vec::new();
-    let rows = LoadConnection::<DefaultLoadingMode>::load(conn, query)?;
+    let rows = LoadConnection::<DefaultLoadingMode>::load(conn, diesel::sql_query(query))?;
     for row in rows {
         let row = row?;
         buffer.clear();
-        for position in 0..row.field_count() {
+        let key = match row.get(0).filter(|_| has_key) {
+            Some(field) => field
+                .value()
+                .map(<String as FromSql<Text, Sqlite>>::from_sql)
+                .transpose()
+                .map_err(unreadable)?,
+            None => None,
+        };
+        for position in usize::from(has_key)..row.field_count() {
             if let Some(field) = row.get(position) {
                 append_value(&mut buffer, &field)?;
             }
         }
-        hash.add(&blake3::hash(&buffer));
+        visit(key, &blake3::hash(&buffer));
     }
+    Ok(())
+}
+
+/// Counts and fingerprints a table of the schema `schema`. Every value counts with its storage class.
+pub(crate) fn table_seal(conn: &mut SqliteConnection, schema: &str, table: &str) -> Result<TableSeal> {
+    let mut hash = RowSetHash::default();
+    let query = format!("select * from {}.{}", quote(schema), quote(table));
+    hash_rows(conn, query, false, &mut |_, row| hash.add(row))?;
     Ok(TableSeal { table: table.to_owned(), rows: hash.rows, fingerprint: hash.fingerprint() })
 }
 
+/// What is kept of the hash of one row.
+fn short(hash: &blake3::Hash) -> [u8; 8] {
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// A table's seal, and the short hashes of its rows one after the other.
+pub(crate) fn row_seal(
+    conn: &mut SqliteConnection,
+    schema: &str,
+    table: &str,
+) -> Result<(TableSeal, Vec<u8>)> {
+    let (mut hash, mut hashes) = (RowSetHash::default(), Vec::new());
+    let query = format!("select * from {}.{}", quote(schema), quote(table));
+    hash_rows(conn, query, false, &mut |_, row| {
+        hash.add(row);
+        hashes.extend(short(row));
+    })?;
+    let seal = TableSeal { table: table.to_owned(), rows: hash.rows, fingerprint: hash.fingerprint() };
+    Ok((seal, hashes))
+}
+
+/// The rows of a base table whose short hash is not among `sealed`: how many, the first `most` of their keys, and how
+/// many of `sealed` no row has.
+pub(crate) fn rows_not_sealed(
+    conn: &mut SqliteConnection,
+    table: &TableSpec,
+    sealed: &[u8],
+    most: usize,
+) -> Result<NotSealed> {
+    let mut gone: HashSet<&[u8]> = sealed.chunks_exact(8).collect();
+    let mut found = NotSealed::default();
+    let key = Dialect::Sqlite.key_as_json_text(table, "x");
+    let query = format!("select {key}, x.* from base.{} as x", quote(&table.name));
+    hash_rows(conn, query, true, &mut |key, row| {
+        if !gone.remove(short(row).as_slice()) {
+            found.count += 1;
+            if found.keys.len() < most {
+                found.keys.extend(key.and_then(|key| serde_json::from_str(&key).ok()));
+            }
+        }
+    })?;
+    found.gone = gone.len() as u64;
+    Ok(found)
+}
+
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Database(diesel::result::Error::DeserializationError(error))
+}
+
 fn append_value<'a>(buffer: &mut Vec<u8>, field: &impl Field<'a, Sqlite>) -> Result<()> {
-    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::Database(diesel::result::Error::DeserializationError(error))
-    };
     let Some(value) = field.value() else {
         buffer.push(0);
         return Ok(());

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, ResetReport, UndoReport,
+    AnyConnection, AttachOptions, Database, DatabaseUrl, Error, OpenOptions, ResetReport, UndoReport, attach,
     load_base,
 };
 use diesel::connection::SimpleConnection;
@@ -262,29 +262,23 @@ impl Fixture {
 
     /// A base that is built once per run and copied for each test.
     pub fn with_template(backend: Backend, name: &'static str, sql: &str) -> Self {
-        let template = {
-            let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
-            templates.entry((backend, name)).or_insert_with(|| build_template(backend, sql)).clone()
-        };
-        match backend {
-            Backend::Sqlite => {
-                let folder = tempfile::tempdir().unwrap();
-                std::fs::write(folder.path().join("demo.db"), template).unwrap();
-                let url = sqlite_url(folder.path());
-                Self::open(backend, url, Home::Folder(folder))
-            }
-            Backend::Postgres => {
-                let name = unique_name();
-                let template = String::from_utf8(template).unwrap();
-                on_server(&format!("create database {name} template {template}"));
-                let url = server_url(&name).parse().unwrap();
-                Self::open(backend, url, Home::Server { name })
-            }
-        }
+        Self::with_options(backend, name, sql, options())
     }
 
-    fn open(backend: Backend, url: DatabaseUrl, home: Home) -> Self {
-        let database = Database::open(&url, options(), now()).unwrap();
+    /// The same, opened with other options.
+    pub fn with_options(backend: Backend, name: &'static str, sql: &str, options: OpenOptions) -> Self {
+        let (url, home) = copy_of_template(backend, name, || build_template(backend, sql));
+        let database = Database::open(&url, options, now()).unwrap();
+        Self { backend, database, url, home }
+    }
+
+    /// A host's database, made once per run and copied for each test, attached.
+    pub fn of_host(backend: Backend, name: &'static str, sql: &str, options: OpenOptions) -> Self {
+        let (url, home) = copy_of_template(backend, name, || build_host_template(backend, sql));
+        if backend == Backend::Sqlite {
+            attach(&url, &AttachOptions::default(), now()).unwrap();
+        }
+        let database = Database::open_attached(&url, options, now()).unwrap();
         Self { backend, database, url, home }
     }
 
@@ -331,6 +325,30 @@ impl Drop for Fixture {
     }
 }
 
+fn copy_of_template(
+    backend: Backend,
+    name: &'static str,
+    build: impl FnOnce() -> Vec<u8>,
+) -> (DatabaseUrl, Home) {
+    let template = {
+        let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
+        templates.entry((backend, name)).or_insert_with(build).clone()
+    };
+    match backend {
+        Backend::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("demo.db"), template).unwrap();
+            (sqlite_url(folder.path()), Home::Folder(folder))
+        }
+        Backend::Postgres => {
+            let name = unique_name();
+            let template = String::from_utf8(template).unwrap();
+            on_server(&format!("create database {name} template {template}"));
+            (server_url(&name).parse().unwrap(), Home::Server { name })
+        }
+    }
+}
+
 fn sqlite_url(folder: &Path) -> DatabaseUrl {
     format!("sqlite://{}", folder.join("demo.db").display()).parse().unwrap()
 }
@@ -352,14 +370,36 @@ fn build_template(backend: Backend, sql: &str) -> Vec<u8> {
             PgConnection::establish(&server_url(&name)).unwrap().batch_execute(concat).unwrap();
             load_base(&url, Uuid::new_v4(), now(), load).unwrap();
             drop(Database::open(&url, options(), now()).unwrap());
-            // A template must have no connections; the pool's close in the background.
-            on_server(&format!(
-                "update pg_database set datallowconn = false where datname = '{name}'; \
-                 select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';"
-            ));
-            name.into_bytes()
+            as_template(name)
         }
     }
+}
+
+fn build_host_template(backend: Backend, sql: &str) -> Vec<u8> {
+    match backend {
+        Backend::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("demo.db");
+            SqliteConnection::establish(&file.display().to_string()).unwrap().batch_execute(sql).unwrap();
+            std::fs::read(file).unwrap()
+        }
+        Backend::Postgres => {
+            let name = unique_name();
+            on_server(&format!("create database {name}"));
+            PgConnection::establish(&server_url(&name)).unwrap().batch_execute(sql).unwrap();
+            attach(&server_url(&name).parse().unwrap(), &AttachOptions::default(), now()).unwrap();
+            as_template(name)
+        }
+    }
+}
+
+/// A template must have no connections; those of a pool close in the background.
+fn as_template(name: String) -> Vec<u8> {
+    on_server(&format!(
+        "update pg_database set datallowconn = false where datname = '{name}'; \
+         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}';"
+    ));
+    name.into_bytes()
 }
 
 /// The same tables without sessions.

@@ -1,427 +1,998 @@
-//! Randomized histories of several sessions, each step checked against a small reference model: one table of
-//! parents, one of children that cascade, a unique value, and maps instead of databases.
+//! Made-up histories of several sessions, each step checked against a reference model: what every user sees, what
+//! every answer says, and at the end every archive.
+//!
+//! `DEMO_RESET_HISTORIES` sets how many are run on each database, `DEMO_RESET_SEED` the first seed. A failure prints
+//! the seed that replays it and the shortest history found that still fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Duration, Utc};
-use demo_reset_domain::{ArchiveId, OnConflict, UndoRefusal};
-use demo_reset_persistence::Error;
+use demo_reset_domain::{ArchiveId, ChangeCounts, Conflict, OnConflict, SessionId, UndoRefusal, UserKey};
+use demo_reset_persistence::{
+    AnyConnection, AttachOptions, CleanupReport, Database, Error, OpenOptions, RecordKey, attach, suspend,
+};
+use diesel::QueryableByName;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
-use crate::fixture::{Backend, Fixture, Session, now, on_each_database};
+use self::model::{
+    Archived, Counts, Kind, Layer, Model, OnDelete, Reference, Refused, Row, Table, World, Write,
+};
+use self::steps::{Act, Step};
+use crate::fixture::{Backend, Fixture, now, on_each_database};
 use crate::random::Random;
 
-const BASE: &str = "
-create table parents (id text primary key not null, label text not null unique, size integer);
-create table children (
-  id text primary key not null, parent text not null references parents (id) on delete cascade, size integer
+const TABLES: &str = "
+create table parents (
+  id integer primary key, label text unique, twin integer references parents (id) on delete set null, size integer
 );
-create index children_by_parent on children (parent);
-insert into parents values ('p0', 'l0', 0), ('p1', 'l1', 0), ('p2', 'l2', 0), ('p3', 'l3', 0);
-insert into children values ('c0', 'p0', 0), ('c1', 'p0', 0), ('c2', 'p1', 0), ('c3', 'p2', 0);
+create table children (
+  parent integer not null references parents (id) on delete cascade, name text not null, size integer,
+  primary key (parent, name)
+);
+create table leaves (
+  id text primary key not null, parent integer not null, name text not null, size integer,
+  foreign key (parent, name) references children (parent, name) on delete cascade
+);
+create table loans (
+  id integer primary key, parent integer references parents (id), leaf text references leaves (id) on delete set null,
+  size integer
+);
+create index leaves_by_child on leaves (parent, name);
+create index loans_by_leaf on loans (leaf);
+insert into parents values
+  (1, 'l0', null, 0), (2, 'l1', 1, 0), (3, 'l2', 3, 0), (4, 'l3', 2, 0), (5, null, null, 0);
+insert into children values
+  (1, 'a', 0), (1, 'b', 0), (2, 'a', 0), (3, 'a', 0), (3, 'b', 0), (4, 'a', 0), (5, 'a', 0);
+insert into leaves values
+  ('f0', 1, 'a', 0), ('f1', 1, 'b', 0), ('f2', 2, 'a', 0), ('f3', 3, 'a', 0), ('f4', 4, 'a', 0);
+insert into loans values (1, 2, 'f0', 0), (2, null, 'f2', 0), (3, 5, null, 0);
 ";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Parent {
-    label: String,
-    size: i64,
-}
+/// What every session named sees, in one round trip: rows as lines of text.
+const WORLDS: &str = "
+create function worlds(ids uuid[], out who bigint, out value text) returns setof record language plpgsql as $$
+begin
+  for at in 1 .. coalesce(array_length(ids, 1), 0) loop
+    who := at;
+    perform demo.bind_session(ids[at], 'read', null);
+    select string_agg(row_text, e'\n' order by row_text collate \"C\") into value from (
+      select '0' || (t.*)::text as row_text from parents t union all select '1' || (t.*)::text from children t
+      union all select '2' || (t.*)::text from leaves t union all select '3' || (t.*)::text from loans t
+    ) as rows;
+    return next;
+  end loop;
+end $$;
+";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Child {
-    parent: String,
-    size: i64,
-}
-
-/// What a user sees.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct World {
-    parents: BTreeMap<String, Parent>,
-    children: BTreeMap<String, Child>,
-}
-
-/// A layer: what each touched record has become; `None` is deleted. A record that the base lacks and that is
-/// deleted again is not touched any more.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Layer {
-    parents: BTreeMap<String, Option<Parent>>,
-    children: BTreeMap<String, Option<Child>>,
-}
-
-#[derive(Debug, Clone)]
-struct Archived {
-    id: ArchiveId,
-    layer: Layer,
-    expires_at: DateTime<Utc>,
-    restored: bool,
-}
-
-#[derive(Debug, Default)]
-struct Model {
-    live: Layer,
-    archives: Vec<Archived>,
-}
-
-fn base() -> World {
-    let mut world = World::default();
-    for n in 0..4 {
-        world.parents.insert(format!("p{n}"), Parent { label: format!("l{n}"), size: 0 });
-    }
-    for (child, parent) in [("c0", "p0"), ("c1", "p0"), ("c2", "p1"), ("c3", "p2")] {
-        world.children.insert(child.to_owned(), Child { parent: parent.to_owned(), size: 0 });
-    }
-    world
-}
-
-fn overlay<T: Clone>(base: &BTreeMap<String, T>, layer: &BTreeMap<String, Option<T>>) -> BTreeMap<String, T> {
-    let mut seen = base.clone();
-    for (key, value) in layer {
-        match value {
-            Some(value) => drop(seen.insert(key.clone(), value.clone())),
-            None => drop(seen.remove(key)),
-        }
-    }
-    seen
-}
-
-impl Layer {
-    fn world(&self) -> World {
-        let base = base();
-        World {
-            parents: overlay(&base.parents, &self.parents),
-            children: overlay(&base.children, &self.children),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.parents.is_empty() && self.children.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.parents.len() + self.children.len()
-    }
-
-    fn delete_parent(&mut self, id: &str) {
-        if base().parents.contains_key(id) {
-            self.parents.insert(id.to_owned(), None);
-        } else {
-            self.parents.remove(id);
-        }
-    }
-
-    fn delete_child(&mut self, id: &str) {
-        if base().children.contains_key(id) {
-            self.children.insert(id.to_owned(), None);
-        } else {
-            self.children.remove(id);
-        }
-    }
-}
-
-impl World {
-    /// Whether the constraints hold.
-    fn is_valid(&self) -> bool {
-        let labels: BTreeSet<&str> = self.parents.values().map(|parent| parent.label.as_str()).collect();
-        labels.len() == self.parents.len()
-            && self.children.values().all(|child| self.parents.contains_key(&child.parent))
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    PutParent { id: String, label: String, size: i64 },
-    DeleteParent { id: String },
-    PutChild { id: String, parent: String, size: i64 },
-    DeleteChild { id: String },
-    Reset,
-    Undo { nth: Option<usize>, on_conflict: OnConflict },
-    Wait { hours: i64 },
-    Cleanup,
-}
-
-fn step(random: &mut Random) -> Step {
-    let parent = |random: &mut Random| format!("p{}", random.below(6));
-    let child = |random: &mut Random| format!("c{}", random.below(6));
-    match random.below(16) {
-        0..4 => Step::PutParent {
-            id: parent(random),
-            label: format!("l{}", random.below(7)),
-            size: random.below(3) as i64,
+fn tables() -> Vec<Table> {
+    let reference =
+        |columns: &[usize], parent, on_delete| Reference { columns: columns.to_vec(), parent, on_delete };
+    vec![
+        Table {
+            name: "parents",
+            columns: vec![("id", false), ("label", true), ("twin", false), ("size", false)],
+            key: 1,
+            unique: Some(1),
+            references: vec![reference(&[2], 0, OnDelete::SetNull)],
         },
-        4..6 => Step::DeleteParent { id: parent(random) },
-        6..9 => Step::PutChild { id: child(random), parent: parent(random), size: random.below(3) as i64 },
-        9 => Step::DeleteChild { id: child(random) },
-        10 | 11 => Step::Reset,
-        12..14 => Step::Undo {
-            nth: [None, Some(0), Some(1), Some(2)][random.below(4)],
-            on_conflict: [OnConflict::Fail, OnConflict::KeepCurrent, OnConflict::RestoreArchived]
-                [random.below(3)],
+        Table {
+            name: "children",
+            columns: vec![("parent", false), ("name", true), ("size", false)],
+            key: 2,
+            unique: None,
+            references: vec![reference(&[0], 0, OnDelete::Cascade)],
         },
-        14 => Step::Wait { hours: random.below(10) as i64 },
-        _ => Step::Cleanup,
-    }
+        Table {
+            name: "leaves",
+            columns: vec![("id", true), ("parent", false), ("name", true), ("size", false)],
+            key: 1,
+            unique: None,
+            references: vec![reference(&[1, 2], 1, OnDelete::Cascade)],
+        },
+        Table {
+            name: "loans",
+            columns: vec![("id", false), ("parent", false), ("leaf", true), ("size", false)],
+            key: 1,
+            unique: None,
+            references: vec![reference(&[1], 0, OnDelete::NoAction), reference(&[2], 2, OnDelete::SetNull)],
+        },
+    ]
 }
 
-/// Runs a write on the model; whether the tables would accept it.
-fn apply(model: &mut Model, step: &Step) -> bool {
-    let world = model.live.world();
-    let mut layer = model.live.clone();
-    match step {
-        Step::PutParent { id, label, size } => {
-            layer.parents.insert(id.clone(), Some(Parent { label: label.clone(), size: *size }));
-        }
-        Step::PutChild { id, parent, size } => {
-            layer.children.insert(id.clone(), Some(Child { parent: parent.clone(), size: *size }));
-        }
-        Step::DeleteParent { id } => {
-            if !world.parents.contains_key(id) {
-                return true;
-            }
-            layer.delete_parent(id);
-            for child in world.children.iter().filter(|(_, child)| child.parent == *id) {
-                layer.delete_child(child.0);
+fn base(tables: &[Table]) -> World {
+    let row = |text: &str| -> Row {
+        text.split(' ').map(|value| (value != "-").then(|| value.to_owned())).collect()
+    };
+    let rows: [&[&str]; 4] = [
+        &["1 l0 - 0", "2 l1 1 0", "3 l2 3 0", "4 l3 2 0", "5 - - 0"],
+        &["1 a 0", "1 b 0", "2 a 0", "3 a 0", "3 b 0", "4 a 0", "5 a 0"],
+        &["f0 1 a 0", "f1 1 b 0", "f2 2 a 0", "f3 3 a 0", "f4 4 a 0"],
+        &["1 2 f0 0", "2 - f2 0", "3 5 - 0"],
+    ];
+    let keyed = |(table, rows): (&Table, &[&str])| {
+        rows.iter().map(|text| row(text)).map(|row| (table.key_of(&row), row)).collect()
+    };
+    tables.iter().zip(rows).map(keyed).collect()
+}
+
+/// The same statement as SQL.
+fn sql(tables: &[Table], world: &World, write: &Write) -> String {
+    let literal = |table: &Table, at: usize, value: &Option<String>| match value {
+        None => "null".to_owned(),
+        Some(value) if table.columns[at].1 => format!("'{value}'"),
+        Some(value) => value.clone(),
+    };
+    let is_key = |table: &Table, row: &Row| {
+        let parts: Vec<String> = (0..table.key)
+            .map(|at| format!("{} = {}", table.columns[at].0, literal(table, at, &row[at])))
+            .collect();
+        parts.join(" and ")
+    };
+    match write {
+        Write::Put { table, row } => {
+            let (at, table) = (*table, &tables[*table]);
+            let values: Vec<String> =
+                row.iter().enumerate().map(|(at, value)| literal(table, at, value)).collect();
+            let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+            if world[at].contains_key(&table.key_of(row)) {
+                let set: Vec<String> =
+                    (table.key..row.len()).map(|at| format!("{} = {}", names[at], values[at])).collect();
+                format!("update {} set {} where {}", table.name, set.join(", "), is_key(table, row))
+            } else {
+                format!("insert into {} ({}) values ({})", table.name, names.join(", "), values.join(", "))
             }
         }
-        Step::DeleteChild { id } if world.children.contains_key(id) => layer.delete_child(id),
-        _ => {}
-    }
-    let is_valid = layer.world().is_valid();
-    if is_valid {
-        model.live = layer;
-    }
-    is_valid
-}
-
-/// The same write as SQL: an INSERT where the record is not seen, an UPDATE where it is.
-fn sql(world: &World, step: &Step) -> String {
-    match step {
-        Step::PutParent { id, label, size } if world.parents.contains_key(id) => {
-            format!("update parents set label = '{label}', size = {size} where id = '{id}'")
+        Write::Delete { table, key } => {
+            let row: Row = key.iter().cloned().map(Some).collect();
+            format!("delete from {} where {}", tables[*table].name, is_key(&tables[*table], &row))
         }
-        Step::PutParent { id, label, size } => {
-            format!("insert into parents (id, label, size) values ('{id}', '{label}', {size})")
-        }
-        Step::PutChild { id, parent, size } if world.children.contains_key(id) => {
-            format!("update children set parent = '{parent}', size = {size} where id = '{id}'")
-        }
-        Step::PutChild { id, parent, size } => {
-            format!("insert into children (id, parent, size) values ('{id}', '{parent}', {size})")
-        }
-        Step::DeleteParent { id } => format!("delete from parents where id = '{id}'"),
-        Step::DeleteChild { id } => format!("delete from children where id = '{id}'"),
-        other => panic!("{other:?} is no write"),
     }
 }
 
-fn seen(session: &Session<'_>) -> Vec<String> {
-    session.query(
-        "select 'p '||id||' '||label||' '||size as value from parents \
-         union all select 'c '||id||' '||parent||' '||size from children order by 1",
+/// The statement with a value for every column that the host has added since: the default that the table has.
+fn widened(tables: &[Table], write: &Write) -> Write {
+    match write {
+        Write::Put { table, row } => {
+            let mut row = row.clone();
+            row.resize(tables[*table].columns.len(), Some("own".to_owned()));
+            Write::Put { table: *table, row }
+        }
+        delete => delete.clone(),
+    }
+}
+
+/// A world as the databases print it.
+fn shown(world: &World) -> String {
+    let values = |row: &Row| {
+        row.iter().map(|value| value.as_deref().unwrap_or_default()).collect::<Vec<_>>().join(",")
+    };
+    let rows = world.iter().enumerate().flat_map(|(at, rows)| rows.values().map(move |row| (at, row)));
+    let mut rows: Vec<String> = rows.map(|(at, row)| format!("{at}({})", values(row))).collect();
+    rows.sort();
+    rows.join("\n")
+}
+
+/// One statement for SQLite that prints a world.
+fn world_query(tables: &[Table]) -> String {
+    let arms = tables.iter().enumerate().map(|(at, table)| {
+        let values: Vec<String> =
+            table.columns.iter().map(|(name, _)| format!("coalesce(cast({name} as text), '')")).collect();
+        format!("select '{at}('||{}||')' as line from {}", values.join("||','||"), table.name)
+    });
+    let rows = arms.collect::<Vec<_>>().join(" union all ");
+    format!(
+        "select 1 as who, coalesce(group_concat(line, char(10) order by line), '') as value from ({rows})"
     )
 }
 
-fn shown(world: &World) -> Vec<String> {
-    let parents = world.parents.iter().map(|(id, parent)| format!("p {id} {} {}", parent.label, parent.size));
-    let children = world.children.iter().map(|(id, child)| format!("c {id} {} {}", child.parent, child.size));
-    let mut rows: Vec<String> = parents.chain(children).collect();
-    rows.sort();
-    rows
+/// A statement that Diesel keeps prepared, by its text.
+struct Prepared(String);
+
+impl QueryId for Prepared {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// Both layers at once, the archived one on top; none where they touch the same record.
-fn merged(live: &Layer, archived: &Layer) -> Option<Layer> {
-    let mut layer = live.clone();
-    for (id, parent) in &archived.parents {
-        if layer.parents.insert(id.clone(), parent.clone()).is_some() {
-            return None;
-        }
-    }
-    for (id, child) in &archived.children {
-        if layer.children.insert(id.clone(), child.clone()).is_some() {
-            return None;
-        }
-    }
-    Some(layer)
+impl Query for Prepared {
+    type SqlType = diesel::sql_types::Untyped;
 }
 
-/// Undoes in the database and checks the outcome against what the model allows.
-fn undo(
-    model: &mut Model,
-    session: &Session<'_>,
-    nth: Option<usize>,
-    on_conflict: OnConflict,
+impl<C> diesel::RunQueryDsl<C> for Prepared {}
+
+impl<DB: diesel::backend::Backend> QueryFragment<DB> for Prepared {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(&self.0);
+        Ok(())
+    }
+}
+
+#[derive(QueryableByName)]
+struct WorldRow {
+    #[diesel(sql_type = BigInt)]
+    who: i64,
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+fn load(conn: &mut AnyConnection, query: String) -> Result<Vec<WorldRow>, Error> {
+    Ok(match conn {
+        AnyConnection::Sqlite(conn) => Prepared(query).load(conn)?,
+        // The ids differ each time: nothing worth keeping.
+        AnyConnection::Postgres(conn) => diesel::sql_query(query).load(conn)?,
+    })
+}
+
+/// How often each kind of step came up, by what came of it.
+type Seen = BTreeMap<String, u64>;
+
+/// Everything that must have come up in a full run.
+const KINDS: &[&str] = &[
+    "insert",
+    "update",
+    "delete",
+    "delete of nothing",
+    "refused insert",
+    "refused update",
+    "refused delete",
+    "effects on other tables",
+    "rolled back",
+    "reset",
+    "reset of nothing",
+    "reset by an administrator",
+    "reset of records",
+    "reset of records that are not changed",
+    "reset of records refused",
+    "undo at once",
+    "undo as a merge",
+    "undo with something set aside: KeepCurrent",
+    "undo with something set aside: RestoreArchived",
+    "undo of a chosen archive",
+    "undo refused: nothing",
+    "undo refused: expired",
+    "undo refused: already restored",
+    "undo refused: same_record",
+    "undo refused: unique_clash",
+    "undo refused: parent_gone",
+    "undo refused: live_children",
+    "cleanup of all",
+    "cleanup of one organization",
+    "cleanup that purged an archive",
+    "cleanup that archived a session",
+    "cleanup that removed a session",
+    "session made again",
+    "stale session refused",
+    "stale session at work",
+    "just before an expiry",
+    "at an expiry",
+    "just before idle",
+    "at idle",
+    "verify",
+    "base changed",
+    "base changed under layers",
+    "column added",
+    "column added under layers",
+    "reconciled: now created",
+    "reconciled: now edited",
+    "reconciled: tombstone dropped",
+    "reconciled: unique clash",
+    "reconciled: missing parent",
+];
+
+macro_rules! check {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+/// One history on one database.
+struct Run<'a> {
+    place: &'a Fixture,
+    database: Database,
+    model: Model,
+    /// Sets the users of this history apart from those before.
+    seed: u64,
     at: DateTime<Utc>,
-) {
-    let wanted = nth.map(|nth| model.archives.iter().rev().nth(nth).map_or(ArchiveId(Uuid::nil()), |a| a.id));
-    let before = seen(session);
-    let result = session.undo_with(wanted, on_conflict, at);
-    let is_chosen = |archive: &Archived| match wanted {
-        Some(id) => archive.id == id,
-        None => !archive.restored && at < archive.expires_at,
-    };
-    let chosen = model.archives.iter().rposition(is_chosen);
-    let Some(chosen) = chosen else {
-        let refused =
-            matches!(result, Err(Error::Undo(UndoRefusal::NothingToUndo | UndoRefusal::Expired { .. })));
-        assert!(refused, "{result:?}");
-        return;
-    };
-    let archive = model.archives[chosen].clone();
-    if archive.restored {
-        assert!(matches!(result, Err(Error::Undo(UndoRefusal::AlreadyRestored))), "{result:?}");
-        return;
-    }
-    if at >= archive.expires_at {
-        assert!(matches!(result, Err(Error::Undo(UndoRefusal::Expired { .. }))), "{result:?}");
-        return;
-    }
-    let whole = merged(&model.live, &archive.layer).filter(|layer| layer.world().is_valid());
-    match (whole, on_conflict) {
-        (Some(layer), _) => {
-            let report = result.unwrap();
-            assert_eq!((report.kept_archived, report.replaced), (None, None));
-            assert_eq!(report.restored.total() as usize, archive.layer.len());
-            model.live = layer;
-        }
-        (None, OnConflict::Fail) => {
-            assert!(matches!(result, Err(Error::UndoConflict(_))), "{result:?}");
-            assert_eq!(seen(session), before);
-            return;
-        }
-        (None, on_conflict) => {
-            let Ok(report) = result else {
-                assert!(matches!(result, Err(Error::UndoConflict(_))), "{result:?}");
-                assert_eq!(seen(session), before);
-                assert_eq!(on_conflict, OnConflict::RestoreArchived);
-                return;
-            };
-            partly(model, session, &archive, on_conflict, &report, at);
-        }
-    }
-    model.archives[chosen].restored = true;
-    assert_eq!(seen(session), shown(&model.live.world()));
+    query: String,
+    /// What each user should see, printed; none where something may have changed it.
+    expected: Vec<Option<String>>,
+    seen: Seen,
+    ids: u128,
 }
 
-/// What an undo with conflicts settled on: every change is in exactly one place, the preferred side won where the
-/// two touched the same record, and the world is valid.
-fn partly(
-    model: &mut Model,
-    session: &Session<'_>,
-    archive: &Archived,
-    on_conflict: OnConflict,
-    report: &demo_reset_persistence::UndoReport,
-    at: DateTime<Utc>,
-) {
-    let aside = report.kept_archived.or(report.replaced).unwrap();
-    let (side, expires_at) = layer_of_archive(session, aside);
-    let (winner, loser) = match on_conflict {
-        OnConflict::KeepCurrent => (&model.live, &archive.layer),
-        _ => (&archive.layer, &model.live),
-    };
-    let mut rest = loser.clone();
-    for (id, parent) in &side.parents {
-        assert_eq!(rest.parents.remove(id).as_ref(), Some(parent));
-    }
-    for (id, child) in &side.children {
-        assert_eq!(rest.children.remove(id).as_ref(), Some(child));
-    }
-    let layer = merged(winner, &rest).unwrap();
-    assert!(layer.world().is_valid());
-    assert!(!side.is_empty());
-    model.live = layer;
-    let expected =
-        if on_conflict == OnConflict::KeepCurrent { archive.expires_at } else { at + Duration::hours(24) };
-    assert_eq!(expires_at, expected);
-    model.archives.push(Archived { id: aside, layer: side, expires_at, restored: false });
+type Outcome = Result<(), String>;
+
+fn told(error: Error) -> String {
+    format!("unexpected: {error}: {error:?}")
 }
 
-/// Reads an archive back from its snapshots.
-fn layer_of_archive(session: &Session<'_>, id: ArchiveId) -> (Layer, DateTime<Utc>) {
-    let archives = session.fixture.database.archives(session.id).unwrap();
-    let archive = archives.iter().find(|archive| archive.id == id).unwrap();
-    let object = match session.fixture.backend {
-        Backend::Sqlite => "json_object('t', table_name, 'k', kind, 's', json(snapshot))",
-        Backend::Postgres => "cast(json_build_object('t', table_name, 'k', kind, 's', snapshot) as text)",
-    };
-    let rows = session
-        .query(&format!("select {object} as value from demo_archived_changes where archive_id = '{id}'"));
-    let mut layer = Layer::default();
-    for row in rows {
-        let row: serde_json::Value = serde_json::from_str(&row).unwrap();
-        let text = |name: &str| row["s"][name].as_str().unwrap_or_default().to_owned();
-        let size = row["s"]["size"].as_i64().unwrap();
-        let is_deleted = row["k"] == "deleted";
-        if row["t"] == "parents" {
-            let parent = (!is_deleted).then(|| Parent { label: text("label"), size });
-            layer.parents.insert(text("id"), parent);
+impl<'a> Run<'a> {
+    fn new(place: &'a Fixture, seed: u64, sessions: usize, at: DateTime<Utc>) -> Self {
+        let tables = tables();
+        let base = base(&tables);
+        let query = world_query(&tables);
+        let model = Model::new(tables, base, sessions, at);
+        let database = place.database.clone();
+        Self {
+            place,
+            database,
+            model,
+            seed,
+            at,
+            query,
+            expected: vec![None; sessions],
+            seen: Seen::new(),
+            ids: 0,
+        }
+    }
+
+    fn saw(&mut self, kind: &str) {
+        *self.seen.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn new_id(&mut self) -> Uuid {
+        self.ids += 1;
+        Uuid::from_u128((u128::from(self.seed) << 64) + self.ids)
+    }
+
+    fn user(&self, who: usize) -> UserKey {
+        let organization = ["acme", "globex"][self.model.sessions[who].organization];
+        UserKey::new(organization, format!("user {who} of {}", self.seed)).unwrap()
+    }
+
+    fn all(&mut self, steps: &[Step]) -> Outcome {
+        for (number, step) in steps.iter().enumerate() {
+            self.step(step)
+                .and_then(|()| self.compare(step))
+                .map_err(|why| format!("step {number}: {step:?}\n  {why}"))?;
+            self.at += Duration::seconds(7);
+        }
+        self.archives().map_err(|why| format!("at the end: {why}"))
+    }
+
+    fn step(&mut self, step: &Step) -> Outcome {
+        match step {
+            Step::User { who, stale, act } => self.user_step(*who, *stale, act),
+            Step::AdminReset { who } => {
+                let Some(id) = self.model.sessions[*who].id else { return Ok(()) };
+                let found = self.database.session_by_id(id).map_err(told)?;
+                let user = found.map(|session| session.user);
+                check!(user == Some(self.user(*who)), "session_by_id says {user:?}");
+                self.saw("reset by an administrator");
+                self.reset(*who, id)
+            }
+            Step::Wait { minutes } => {
+                self.at += Duration::minutes(*minutes);
+                Ok(())
+            }
+            Step::WaitForExpiry { just_before } => {
+                let archives = self.model.sessions.iter().flat_map(|session| &session.archives);
+                let next = archives.map(|archive| archive.expires_at).min();
+                self.wait(next, *just_before, ["just before an expiry", "at an expiry"]);
+                Ok(())
+            }
+            Step::WaitForIdle { just_before } => {
+                let sessions = self.model.sessions.iter().filter(|session| session.id.is_some());
+                let next = sessions.map(model::Session::idle_at).min();
+                self.wait(next, *just_before, ["just before idle", "at idle"]);
+                Ok(())
+            }
+            Step::Cleanup { organization } => self.cleanup(*organization),
+            Step::Verify => {
+                self.saw("verify");
+                let verification = self.database.verify().map_err(told)?;
+                check!(verification.base_is_intact(), "{verification:?}");
+                let rows: u64 = verification.tables.iter().map(|table| table.rows).sum();
+                check!(
+                    rows as usize == self.model.base.iter().map(BTreeMap::len).sum::<usize>(),
+                    "{verification:?}"
+                );
+                Ok(())
+            }
+            Step::ChangeBase { writes } => self.change_base(writes),
+            Step::AddColumn { table } => self.add_column(*table),
+        }
+    }
+
+    fn wait(&mut self, until: Option<DateTime<Utc>>, just_before: bool, kinds: [&str; 2]) {
+        let until = until.map(|until| until - Duration::microseconds(i64::from(just_before)));
+        if let Some(until) = until.filter(|until| *until > self.at) {
+            self.at = until;
+            self.saw(kinds[usize::from(!just_before)]);
+        }
+    }
+
+    fn user_step(&mut self, who: usize, stale: bool, act: &Act) -> Outcome {
+        let id = if let Some(known) = self.model.sessions[who].known.filter(|_| stale) {
+            if self.model.sessions[who].id != Some(known) {
+                self.saw("stale session refused");
+                let write = self.database.write(known, self.at, |_| Ok::<_, Error>(()));
+                let read = self.database.read(known, |_| Ok::<_, Error>(()));
+                let new_id = ArchiveId(self.new_id());
+                let reset = self.database.reset(known, new_id, self.at).map(|_| ());
+                let all = [write, read, reset];
+                check!(all.iter().all(|each| matches!(each, Err(Error::UnknownSession))), "{all:?}");
+                return Ok(());
+            }
+            self.saw("stale session at work");
+            known
         } else {
-            let child = (!is_deleted).then(|| Child { parent: text("parent"), size });
-            layer.children.insert(text("id"), child);
-        }
-    }
-    (layer, archive.expires_at)
-}
-
-/// Runs one history; panics where database and model differ.
-fn run(backend: Backend, seed: u64, steps: usize) {
-    let fixture = Fixture::with_template(backend, "histories", BASE);
-    let mut random = Random::new(seed);
-    let sessions: Vec<Session<'_>> = (0..3).map(|n| fixture.session(&format!("user{n}"))).collect();
-    let mut models: Vec<Model> = (0..3).map(|_| Model::default()).collect();
-    let mut at = now();
-    for number in 0..steps {
-        let who = random.below(3);
-        let step = step(&mut random);
-        let (session, model) = (&sessions[who], &mut models[who]);
-        match &step {
-            Step::Reset => {
-                let report = session.reset_at(at);
-                assert_eq!(report.archive.is_none(), model.live.is_empty(), "seed {seed} step {number}");
-                if let Some(archive) = report.archive {
-                    assert_eq!(archive.counts.total() as usize, model.live.len());
-                    let layer = std::mem::take(&mut model.live);
-                    model.archives.push(Archived {
-                        id: archive.id,
-                        layer,
-                        expires_at: archive.expires_at,
-                        restored: false,
-                    });
-                }
+            if self.model.sessions[who].id.is_none() && self.model.sessions[who].known.is_some() {
+                self.saw("session made again");
             }
-            Step::Undo { nth, on_conflict } => undo(model, session, *nth, *on_conflict, at),
-            Step::Wait { hours } => at += Duration::hours(*hours),
-            Step::Cleanup => {
-                fixture.database.cleanup(at, &mut || ArchiveId(Uuid::new_v4())).unwrap();
-                for model in &mut models {
-                    model.archives.retain(|archive| at < archive.expires_at);
-                }
-            }
-            write => {
-                let statement = sql(&model.live.world(), write);
-                let accepted = apply(model, write);
-                let result = session.write(&statement);
-                assert_eq!(result.is_ok(), accepted, "seed {seed} step {number}: {statement}: {result:?}");
-            }
-        }
-        for (session, model) in sessions.iter().zip(&models) {
-            assert_eq!(seen(session), shown(&model.live.world()), "seed {seed} step {number}: {step:?}");
-            let counts = fixture.database.change_counts(session.id).unwrap();
-            assert_eq!(counts.total() as usize, model.live.len(), "seed {seed} step {number}: {step:?}");
-        }
-    }
-}
-
-// `DEMO_RESET_HISTORIES` sets how many histories are run, `DEMO_RESET_SEED` the first seed.
-on_each_database! {
-    fn histories_of_several_sessions_agree_with_the_model(backend) {
-        let number = |name: &str, default: u64| {
-            std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+            let new_id = SessionId(self.new_id());
+            let id = self.model.touch(who, new_id, self.at);
+            let user = self.user(who);
+            let found = self.database.session(&user, new_id, self.at).map_err(told)?;
+            check!(found.id == id, "the session is {:?}, not {id:?}", found.id);
+            let expected = self.model.sessions[who].last_activity;
+            check!(
+                found.last_activity_at == expected,
+                "active at {}, not {expected}",
+                found.last_activity_at
+            );
+            id
         };
-        let first = number("DEMO_RESET_SEED", 0);
-        let histories = number("DEMO_RESET_HISTORIES", if backend == Backend::Sqlite { 40 } else { 20 });
-        for seed in first..first + histories {
-            let outcome = std::panic::catch_unwind(|| super::run(backend, seed, 60));
-            assert!(outcome.is_ok(), "replay with DEMO_RESET_SEED={seed} DEMO_RESET_HISTORIES=1");
+        match act {
+            Act::Write(write) => self.write(who, id, write),
+            Act::RolledBack(write) => {
+                self.saw("rolled back");
+                let write = widened(&self.model.tables, write);
+                let statement = sql(&self.model.tables, &self.model.world(who), &write);
+                let result = self.database.write(id, self.at, |conn| {
+                    // Whether the tables take it or not: nothing may stay.
+                    let _ = conn.batch_execute(&statement);
+                    Err::<(), Error>(Error::UnknownSession)
+                });
+                check!(matches!(result, Err(Error::UnknownSession)), "{result:?}");
+                let unbound =
+                    self.database.read_base(|conn| conn.batch_execute(&statement).map_err(Error::from));
+                // On SQLite a statement that finds no row meets no trigger.
+                check!(unbound.is_err() || !statement.starts_with("insert"), "{statement} was not refused");
+                Ok(())
+            }
+            Act::Reset => self.reset(who, id),
+            Act::ResetRecords(records) => self.reset_records(who, id, records),
+            Act::Undo { nth, on_conflict } => self.undo(who, id, *nth, *on_conflict),
+        }
+    }
+
+    fn write(&mut self, who: usize, id: SessionId, write: &Write) -> Outcome {
+        let write = widened(&self.model.tables, write);
+        let world = self.model.world(who);
+        let statement = sql(&self.model.tables, &world, &write);
+        let touched = self.model.write(who, &write);
+        let accepted = touched.is_some();
+        let result =
+            self.database.write(id, self.at, |conn| conn.batch_execute(&statement).map_err(Error::from));
+        let verb = statement.split(' ').next().unwrap_or_default();
+        match touched {
+            None => self.saw(&format!("refused {verb}")),
+            Some(0) => self.saw("delete of nothing"),
+            Some(_) => self.saw(verb),
+        }
+        if touched.is_some_and(|tables| tables > 1) {
+            self.saw("effects on other tables");
+        }
+        let is_as_expected = match &result {
+            Ok(()) => accepted,
+            Err(Error::Constraint { .. }) => !accepted,
+            Err(_) => false,
+        };
+        check!(is_as_expected, "{statement}: {result:?}, but the model says {accepted}");
+        Ok(())
+    }
+
+    fn reset(&mut self, who: usize, id: SessionId) -> Outcome {
+        let new_id = ArchiveId(self.new_id());
+        let expected = self.model.reset(who, new_id, self.at);
+        self.saw(if expected.is_some() { "reset" } else { "reset of nothing" });
+        let report = self.database.reset(id, new_id, self.at).map_err(told)?;
+        check!(report.base_is_sealed, "the base is not sealed");
+        self.same_archive(report.archive, new_id, expected)
+    }
+
+    fn same_archive(
+        &self,
+        archive: Option<demo_reset_domain::Archive>,
+        new_id: ArchiveId,
+        expected: Option<Counts>,
+    ) -> Outcome {
+        let found = archive.map(|archive| (archive.id, archive.expires_at, archive.counts));
+        let expected = expected.map(|counts| (new_id, self.at + Duration::hours(24), self.counts(&counts)));
+        check!(found == expected, "archived {found:?}, not {expected:?}");
+        Ok(())
+    }
+
+    fn counts(&self, counts: &Counts) -> ChangeCounts {
+        let mut all = ChangeCounts::default();
+        for (table, [created, edited, deleted]) in counts {
+            let kinds =
+                demo_reset_domain::KindCounts { created: *created, edited: *edited, deleted: *deleted };
+            all.add(self.model.tables[*table].name, kinds);
+        }
+        all
+    }
+
+    fn reset_records(&mut self, who: usize, id: SessionId, records: &[(usize, model::Key)]) -> Outcome {
+        let new_id = ArchiveId(self.new_id());
+        let expected = self.model.reset_records(who, records, new_id, self.at);
+        let name = |(table, key): &(usize, model::Key)| RecordKey {
+            table: self.model.tables[*table].name.to_owned(),
+            key: key.clone(),
+        };
+        let keys: Vec<RecordKey> = records.iter().map(name).collect();
+        let result = self.database.reset_records(id, &keys, new_id, self.at);
+        match (expected, result) {
+            (Ok(expected), Ok(report)) => {
+                self.saw(match expected {
+                    Some(_) => "reset of records",
+                    None => "reset of records that are not changed",
+                });
+                self.same_archive(report.archive, new_id, expected)
+            }
+            (Err(Refused::Conflicts(expected)), Err(Error::UndoConflict(found))) => {
+                self.saw("reset of records refused");
+                self.same_conflicts(&expected, &found)
+            }
+            (expected, result) => Err(format!("{result:?}, but the model says {expected:?}")),
+        }
+    }
+
+    fn same_conflicts(&self, expected: &model::Conflicts, found: &[Conflict]) -> Outcome {
+        let expected = expected.iter().map(|((table, key), reason)| Conflict {
+            table: self.model.tables[*table].name.to_owned(),
+            key: key.clone(),
+            reason: *reason,
+        });
+        let mut expected: Vec<Conflict> = expected.collect();
+        let mut found = found.to_vec();
+        expected.sort();
+        found.sort();
+        check!(found == expected, "conflicts {found:?}, not {expected:?}");
+        Ok(())
+    }
+
+    fn undo(&mut self, who: usize, id: SessionId, nth: Option<usize>, on_conflict: OnConflict) -> Outcome {
+        let of_model = &self.model.sessions[who].archives;
+        let none = ArchiveId(Uuid::nil());
+        let wanted = nth.map(|nth| of_model.iter().rev().nth(nth).map_or(none, |archive| archive.id));
+        let new_id = ArchiveId(self.new_id());
+        let expected = self.model.undo(who, wanted, on_conflict, new_id, self.at);
+        let result = self.database.undo(id, wanted, on_conflict, new_id, self.at);
+        match (expected, result) {
+            (Ok(undone), Ok(report)) => {
+                self.saw(if undone.is_merge { "undo as a merge" } else { "undo at once" });
+                if nth.is_some_and(|nth| nth > 0) {
+                    self.saw("undo of a chosen archive");
+                }
+                if undone.is_aside {
+                    self.saw(&format!("undo with something set aside: {on_conflict:?}"));
+                }
+                let aside = |mode| (undone.is_aside && on_conflict == mode).then_some(new_id);
+                let expected = demo_reset_persistence::UndoReport {
+                    restored: self.counts(&undone.restored),
+                    kept_archived: aside(OnConflict::KeepCurrent),
+                    replaced: aside(OnConflict::RestoreArchived),
+                };
+                check!(report == expected, "{report:?}, not {expected:?}");
+                let is_clean =
+                    self.model.epoch > 0 || model::is_valid(&self.model.tables, &self.model.world(who));
+                check!(is_clean, "the undo has left broken constraints behind");
+                Ok(())
+            }
+            (Err(Refused::Conflicts(expected)), Err(Error::UndoConflict(found))) => {
+                for reason in expected.values() {
+                    self.saw(&format!("undo refused: {reason}"));
+                }
+                self.same_conflicts(&expected, &found)
+            }
+            (Err(expected), Err(Error::Undo(found))) => {
+                let (kind, found) = match found {
+                    UndoRefusal::NothingToUndo => ("nothing", Refused::Nothing),
+                    UndoRefusal::Expired { .. } => ("expired", Refused::Expired),
+                    UndoRefusal::AlreadyRestored => ("already restored", Refused::AlreadyRestored),
+                };
+                check!(found == expected, "refused as {found:?}, not as {expected:?}");
+                self.saw(&format!("undo refused: {kind}"));
+                Ok(())
+            }
+            (expected, result) => Err(format!("{result:?}, but the model says {expected:?}")),
+        }
+    }
+
+    fn cleanup(&mut self, organization: Option<usize>) -> Outcome {
+        let first = self.ids;
+        let seed = u128::from(self.seed) << 64;
+        // Which archive gets which id is the engine's choice: those of idle sessions are read afterwards.
+        let mut made = first;
+        let mut new_id = || {
+            made += 1;
+            ArchiveId(Uuid::from_u128(seed + made))
+        };
+        let expected = self.model.cleanup(organization, self.at, &mut || ArchiveId(Uuid::nil()));
+        let result = match organization {
+            None => self.database.cleanup(self.at, &mut new_id),
+            Some(which) => {
+                self.database.cleanup_organization(["acme", "globex"][which], self.at, &mut new_id)
+            }
+        };
+        self.ids = made;
+        let report = result.map_err(told)?;
+        self.saw(if organization.is_none() { "cleanup of all" } else { "cleanup of one organization" });
+        let expected = CleanupReport {
+            archives_purged: expected.archives_purged,
+            changes_purged: expected.changes_purged,
+            sessions_archived: expected.sessions_archived,
+            sessions_removed: expected.sessions_removed,
+        };
+        check!(report == expected, "{report:?}, not {expected:?}");
+        for (count, kind) in [
+            (report.archives_purged, "cleanup that purged an archive"),
+            (report.sessions_archived, "cleanup that archived a session"),
+            (report.sessions_removed, "cleanup that removed a session"),
+        ] {
+            if count > 0 {
+                self.saw(kind);
+            }
+        }
+        for session in &mut self.model.sessions {
+            let Some(id) = session.id else { continue };
+            let unnamed = session.archives.iter_mut().find(|archive| archive.id.0.is_nil());
+            if let Some(unnamed) = unnamed {
+                let archives = self.database.archives(id).map_err(told)?;
+                unnamed.id = archives.first().map_or(unnamed.id, |archive| archive.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn change_base(&mut self, writes: &[Write]) -> Outcome {
+        suspend(&self.place.url).map_err(told)?;
+        let mut host = self.place.outsider();
+        if let AnyConnection::Sqlite(_) = host {
+            host.batch_execute("pragma foreign_keys = on").map_err(|error| error.to_string())?;
+        }
+        for write in writes {
+            let write = widened(&self.model.tables, write);
+            let statement = sql(&self.model.tables, &self.model.base, &write);
+            let accepted = self.model.write_base(&write);
+            let result = host.batch_execute(&statement);
+            check!(
+                result.is_ok() == accepted,
+                "the host's own {statement}: {result:?}, but the model says {accepted}"
+            );
+        }
+        drop(host);
+        self.saw("base changed");
+        self.attach_again("base changed under layers")
+    }
+
+    fn add_column(&mut self, table: usize) -> Outcome {
+        const NAMES: [&str; 4] = ["note0", "note1", "note2", "note3"];
+        if self.model.tables[table].columns.len() > tables()[table].columns.len() {
+            return Ok(());
+        }
+        suspend(&self.place.url).map_err(told)?;
+        let name = self.model.tables[table].name;
+        let alter = format!("alter table {name} add column {} text default 'none'", NAMES[table]);
+        self.place.outsider().batch_execute(&alter).map_err(|error| error.to_string())?;
+        self.model.add_column(table, NAMES[table], "none");
+        self.query = world_query(&self.model.tables);
+        self.saw("column added");
+        self.attach_again("column added under layers")?;
+        self.database = Database::open_attached(&self.place.url, options(), self.at).map_err(told)?;
+        Ok(())
+    }
+
+    fn attach_again(&mut self, under_layers: &str) -> Outcome {
+        if self.model.sessions.iter().any(|session| !session.live.0.is_empty()) {
+            self.saw(under_layers);
+        }
+        let report = attach(&self.place.url, &AttachOptions::default(), self.at).map_err(told)?;
+        let expected = self.model.reconcile();
+        let found = report.reconciled.iter().map(|found| {
+            let table =
+                self.model.tables.iter().position(|table| table.name == found.table).unwrap_or(usize::MAX);
+            let counts = [
+                found.now_created,
+                found.now_edited,
+                found.tombstones_dropped,
+                found.unique_clashes,
+                found.missing_parents,
+            ];
+            (table, counts)
+        });
+        let found: model::Reconciled = found.collect();
+        check!(found == expected, "reconciled {found:?}, not {expected:?}");
+        let kinds = ["now created", "now edited", "tombstone dropped", "unique clash", "missing parent"];
+        for (at, kind) in kinds.into_iter().enumerate() {
+            if found.values().any(|counts| counts[at] > 0) {
+                self.saw(&format!("reconciled: {kind}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody sees what the model says, and the counts of whoever did something are right.
+    fn compare(&mut self, step: &Step) -> Outcome {
+        let sessions = self.model.sessions.iter().enumerate();
+        let alive: Vec<(usize, SessionId)> =
+            sessions.filter_map(|(who, session)| Some((who, session.id?))).collect();
+        let mut worlds = vec![String::new(); alive.len()];
+        if self.place.backend == Backend::Postgres {
+            let ids: Vec<String> = alive.iter().map(|(_, id)| format!("'{}'::uuid", id.0)).collect();
+            let query = format!("select who, value from public.worlds(array[{}]::uuid[])", ids.join(", "));
+            for row in self.database.read_base(|conn| load(conn, query)).map_err(told)? {
+                worlds[row.who as usize - 1] = row.value;
+            }
+        } else {
+            for ((_, id), world) in alive.iter().zip(&mut worlds) {
+                let rows = self.database.read(*id, |conn| load(conn, self.query.clone())).map_err(told)?;
+                *world = rows.into_iter().map(|row| row.value).collect();
+            }
+        }
+        match step {
+            Step::User { who, .. } | Step::AdminReset { who } => self.expected[*who] = None,
+            Step::Wait { .. } | Step::WaitForExpiry { .. } | Step::WaitForIdle { .. } | Step::Verify => {}
+            Step::Cleanup { .. } | Step::ChangeBase { .. } | Step::AddColumn { .. } => {
+                self.expected.fill(None)
+            }
+        }
+        for ((who, _), found) in alive.iter().zip(&worlds) {
+            let model = &self.model;
+            let expected = self.expected[*who].get_or_insert_with(|| shown(&model.world(*who)));
+            let differs = |left: &str, right: &str| -> Vec<String> {
+                left.lines()
+                    .filter(|row| !right.lines().any(|other| other == *row))
+                    .map(str::to_owned)
+                    .collect()
+            };
+            check!(
+                found == expected,
+                "user {who} sees {:?} that should not be there, and not {:?}",
+                differs(found, expected),
+                differs(expected, found)
+            );
+        }
+        let who = match step {
+            Step::User { who, .. } | Step::AdminReset { who } => *who,
+            _ => return Ok(()),
+        };
+        if self.model.epoch == 0 {
+            let world = self.model.world(who);
+            check!(model::is_valid(&self.model.tables, &world), "the constraints of user {who} are broken");
+        }
+        if let Some(id) = self.model.sessions[who].id {
+            let found = self.database.change_counts(id).map_err(told)?;
+            let expected = self.counts(&self.model.sessions[who].live.counts());
+            check!(found == expected, "user {who} has {found:?}, not {expected:?}");
+        }
+        Ok(())
+    }
+
+    /// Every archive of every session is there with all that it holds.
+    fn archives(&self) -> Outcome {
+        for (who, session) in self.model.sessions.iter().enumerate() {
+            let Some(id) = session.id else { continue };
+            let found = self.database.archives(id).map_err(told)?;
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|archive| {
+                    (archive.id, archive.expires_at, archive.restored_at.is_some(), archive.counts)
+                })
+                .collect();
+            let expected = session.archives.iter().rev();
+            let expected: Vec<_> = expected
+                .map(|archive| {
+                    (archive.id, archive.expires_at, archive.restored, self.counts(&archive.counts))
+                })
+                .collect();
+            check!(found == expected, "user {who} has the archives {found:?}, not {expected:?}");
+            for archive in &session.archives {
+                self.archive(id, archive)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn archive(&self, session: SessionId, archive: &Archived) -> Outcome {
+        let mut found = Layer::default();
+        for change in self.database.archived_changes(session, archive.id).map_err(told)? {
+            let table =
+                self.model.tables.iter().position(|table| table.name == change.table).unwrap_or(usize::MAX);
+            let value = |(name, _): &(&str, bool)| match &change.snapshot[*name] {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            };
+            let row: Row = self.model.tables[table].columns.iter().map(value).collect();
+            let kind = match change.kind {
+                demo_reset_domain::ChangeKind::Created => Kind::Created,
+                demo_reset_domain::ChangeKind::Edited => Kind::Edited,
+                demo_reset_domain::ChangeKind::Deleted => Kind::Deleted,
+            };
+            found.0.insert((table, change.key), model::Change { kind, row });
+        }
+        check!(found == archive.layer, "archive {:?} holds {found:?}, not {:?}", archive.id, archive.layer);
+        Ok(())
+    }
+
+    /// When everybody has gone, nothing is left.
+    fn end(&mut self) -> Outcome {
+        self.at += Duration::days(31);
+        self.cleanup(None)?;
+        self.at += Duration::days(1);
+        self.cleanup(None)?;
+        let stats = self.database.stats(None, self.at).map_err(told)?;
+        let archives = stats.archives_available + stats.archives_expired + stats.archives_restored;
+        check!((stats.sessions, archives, stats.changes.total()) == (0, 0, 0), "left behind: {stats:?}");
+        let kept = "select layer as who, table_name as value from demo_layer_counts";
+        let kept = self.database.read_base(|conn| load(conn, kept.to_owned())).map_err(told)?;
+        let kept: Vec<(i64, String)> = kept.into_iter().map(|row| (row.who, row.value)).collect();
+        check!(kept.is_empty(), "counts of layers are left behind: {kept:?}");
+        Ok(())
+    }
+}
+
+fn options() -> OpenOptions {
+    // One connection keeps what it has prepared.
+    OpenOptions { readers: 1, ..Default::default() }
+}
+
+/// How many steps a history has.
+const STEPS: usize = 20;
+
+/// One in so many histories has a database of its own, whose base changes.
+const OWN_DATABASE: u64 = 25;
+
+fn script(backend: Backend) -> String {
+    let worlds = if backend == Backend::Postgres { WORLDS } else { "" };
+    format!("{TABLES}{worlds}")
+}
+
+fn shared(backend: Backend) -> Fixture {
+    Fixture::with_options(backend, "histories", &script(backend), options())
+}
+
+fn own(backend: Backend) -> Fixture {
+    Fixture::of_host(backend, "histories of a host", &script(backend), options())
+}
+
+fn made_up(seed: u64) -> (usize, Vec<Step>) {
+    let mut random = Random::new(seed);
+    let sessions = steps::sessions(&mut random);
+    let steps = steps::history(&mut random, sessions, STEPS, seed.is_multiple_of(OWN_DATABASE));
+    (sessions, steps)
+}
+
+/// Runs a history; what it saw, or why it fails.
+fn run(
+    place: &Fixture,
+    seed: u64,
+    sessions: usize,
+    steps: &[Step],
+    at: DateTime<Utc>,
+) -> Result<Seen, String> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut run = Run::new(place, seed, sessions, at);
+        run.all(steps)?;
+        run.end().map_err(|why| format!("in the end: {why}"))?;
+        Ok(run.seen)
+    }));
+    outcome.unwrap_or_else(|_| Err("it panicked".to_owned()))
+}
+
+/// Runs a history on a database of its own.
+fn run_alone(backend: Backend, seed: u64, sessions: usize, steps: &[Step]) -> Result<Seen, String> {
+    let place = if seed.is_multiple_of(OWN_DATABASE) { own(backend) } else { shared(backend) };
+    run(&place, seed, sessions, steps, now())
+}
+
+/// Drops steps, many at a time and then one by one, while what is left still fails.
+fn shrunk(
+    backend: Backend,
+    seed: u64,
+    sessions: usize,
+    mut steps: Vec<Step>,
+    mut why: String,
+) -> (Vec<Step>, String) {
+    let mut size = steps.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < steps.len() {
+            let mut fewer = steps.clone();
+            fewer.drain(at..steps.len().min(at + size));
+            match run_alone(backend, seed, sessions, &fewer) {
+                Err(reason) => (steps, why) = (fewer, reason),
+                Ok(_) => at += size,
+            }
+        }
+        size /= 2;
+    }
+    (steps, why)
+}
+
+fn failure(backend: Backend, seed: u64, why: &str) -> String {
+    let (sessions, steps) = made_up(seed);
+    let replay = format!("DEMO_RESET_SEED={seed} DEMO_RESET_HISTORIES=1");
+    match run_alone(backend, seed, sessions, &steps) {
+        Ok(_) => format!("seed {seed} fails after other histories, but not alone: {why}"),
+        Err(alone) => {
+            let (steps, why) = shrunk(backend, seed, sessions, steps, alone);
+            let steps: Vec<String> = steps.iter().map(|step| format!("  {step:?}")).collect();
+            format!(
+                "replay with {replay}\nshrunk to {} steps of {sessions} sessions:\n{}\n{why}",
+                steps.len(),
+                steps.join("\n")
+            )
         }
     }
 }
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}: expected a number, found {text}"))
+    })
+}
+
+/// Runs histories on two threads, each with a database that its histories share one after the other.
+fn run_all(backend: Backend, first: u64, histories: u64) -> Seen {
+    let next = AtomicU64::new(first);
+    let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let all: Mutex<Seen> = Mutex::new(Seen::new());
+    let work = || {
+        let place = shared(backend);
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + histories || failed.lock().unwrap().is_some() {
+                return;
+            }
+            let (sessions, steps) = made_up(seed);
+            let result = if seed.is_multiple_of(OWN_DATABASE) {
+                run_alone(backend, seed, sessions, &steps)
+            } else {
+                // The last one has left nothing behind: the clock can begin again.
+                run(&place, seed, sessions, &steps, now())
+            };
+            match result {
+                Ok(seen) => {
+                    let mut all = all.lock().unwrap();
+                    seen.into_iter().for_each(|(kind, count)| *all.entry(kind).or_default() += count);
+                }
+                Err(why) => drop(failed.lock().unwrap().get_or_insert((seed, why))),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    if let Some((seed, why)) = failed.into_inner().unwrap() {
+        panic!("{}", failure(backend, seed, &why));
+    }
+    all.into_inner().unwrap()
+}
+
+on_each_database! { fn histories_of_several_sessions_agree_with_the_model(backend) {
+    let histories = number("DEMO_RESET_HISTORIES", 2_000);
+    let seen = run_all(backend, number("DEMO_RESET_SEED", 0), histories);
+    let count = |kind: &str| seen.get(kind).copied().unwrap_or_default();
+    eprintln!("{histories} histories on {backend:?}:");
+    seen.iter().for_each(|(kind, count)| eprintln!("{count:>9} {kind}"));
+    if histories >= 2_000 {
+        let missing: Vec<&&str> = KINDS.iter().filter(|kind| count(kind) == 0).collect();
+        assert_eq!(missing, Vec::<&&str>::new(), "these never came up");
+    }
+}}
