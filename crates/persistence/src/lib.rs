@@ -45,6 +45,7 @@ mod binding;
 mod changes;
 mod cleanup;
 mod connection;
+mod counts;
 mod database;
 mod dialect;
 mod error;
@@ -56,6 +57,7 @@ mod migrate;
 mod postgres;
 mod reconcile;
 mod reset;
+mod search;
 mod session;
 mod spec;
 mod sql;
@@ -70,6 +72,7 @@ mod verify;
 pub use adapt::Adaptation;
 pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
+pub use counts::{BaseCounts, KeyedTable};
 pub use database::{
     ArchivedChange, BaseState, Change, ChangeFilter, ChangePosition, CleanupReport, CleanupRun,
     DEFAULT_MAX_LAYER_CHANGES, Database, OpenOptions, PoolStatus, RecordKey, RecordPosition, ResetReport,
@@ -83,6 +86,7 @@ pub use host::{
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
+pub use search::{Matches, SearchIndex};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};

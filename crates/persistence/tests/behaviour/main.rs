@@ -23,4 +23,5 @@ mod plans;
 mod postgres_roles;
 mod random;
 mod reset_undo;
+mod search;
 mod sessions;
