@@ -47,22 +47,29 @@ fn failed(what: &Path) -> impl Fn(io::Error) -> Failure + '_ {
     move |error| Failure::Other(format!("{}: {error}", what.display()))
 }
 
+fn not_installed(what: &'static str, needs: &'static str) -> impl Fn(Failure) -> Failure {
+    move |failure| Failure::Other(format!("{what} could not be installed, which needs {needs}: {failure}"))
+}
+
 /// Installs what is missing, below `target`.
 fn install() -> Result<(), Failure> {
     let (home, sources) = (home(), sources());
     fs::create_dir_all(&home).map_err(failed(&home))?;
     if !schemathesis().exists() {
-        run::run(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")))?;
+        let made = run::run(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")));
+        made.map_err(not_installed("Schemathesis", "python3 with its module venv"))?;
         let pip = home.join("venv/bin/pip");
         let quiet = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        run::run(Command::new(pip).args(quiet).arg(sources.join("requirements.txt")))?;
+        run::run(Command::new(pip).args(quiet).arg(sources.join("requirements.txt")))
+            .map_err(not_installed("Schemathesis", "PyPI"))?;
     }
     if !typescript().exists() {
         let package = home.join("package.json");
         fs::copy(sources.join("package.json"), &package).map_err(failed(&package))?;
         run::run(
             Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&home),
-        )?;
+        )
+        .map_err(not_installed("openapi-typescript", "npm and its registry"))?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub enum Filter {
     Category,
     /// `createdFrom` and `createdTo`, both inclusive.
     Created,
-    /// `q`: words, each of which is a part of one of the record's texts, in any case.
+    /// `q`: words, each of which is the beginning of a word in one of the record's texts.
     Words,
 }
 
@@ -87,7 +87,7 @@ pub struct ListQuery {
     pub created_from: Option<DbTime>,
     /// Only records created at or before this time.
     pub created_to: Option<DbTime>,
-    /// Only records that have each of these words in one of their texts.
+    /// Only records that have each of these words, or one that begins with it, in one of their texts.
     pub words: Option<String>,
 }
 
@@ -240,6 +240,17 @@ fn word(words: &[&str], value: &str) -> std::result::Result<String, String> {
 }
 
 impl ListQuery {
+    /// The words that are looked for; nothing where there are none.
+    pub(crate) fn text(&self) -> &str {
+        self.words.as_deref().unwrap_or_default()
+    }
+
+    /// What is listed of an organization, whichever page of it and in which order.
+    pub(crate) fn what(&self, organization: Uuid) -> String {
+        let any = Sort { key: SortKey::CreatedAt, descending: false };
+        format!("{organization} {:?}", Self { limit: 0, sort: any, after: None, ..self.clone() })
+    }
+
     /// The first page in the default order.
     pub fn first_page(spec: &ListSpec) -> Self {
         let default = Sort { key: SortKey::CreatedAt, descending: true };

@@ -3,7 +3,7 @@
 
 use demo_reset_domain::{UserKey, UserKeyError};
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
+use demo_reset_persistence::{AnyConnection, BaseCounts, MultiBackend};
 use diesel::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fields::{Field, FieldKind, Reference, SHORT, parse_id};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, keyset};
 use crate::schema::{cases, categories, employees, investigations, locations, organizations, rius, users};
-use crate::words::with_words;
+use crate::words::{self, of_organization};
 
 /// The roles of users.
 pub const ROLES: &[&str] = &[
@@ -485,29 +485,21 @@ impl Employee {
     pub const LIST: ListSpec = ListSpec { filters: &[Filter::Words], sorts: &[SortKey::Name] };
 }
 
-/// The employees of an organization, by last name; with a name given, those whose name, address or number has it
-/// as a part.
+/// The employees of an organization, by last name; with words given, those whose names, address and number have words
+/// that begin with them.
 ///
 /// # Errors
 /// Where the database fails.
 pub fn employee_list(
     conn: &mut AnyConnection,
+    counts: &BaseCounts,
     organization: Uuid,
     list: &ListQuery,
 ) -> Result<Page<Employee>> {
-    let matching = || {
-        let mut query = employees::table
-            .filter(employees::organization_id.eq(DbUuid(organization)))
-            .into_boxed::<MultiBackend>();
-        with_words!(
-            query,
-            list,
-            employees::table,
-            [employees::first_name, employees::last_name, employees::email, employees::employee_number,]
-        );
-        query
-    };
-    let total = matching().count().get_result(conn)?;
+    let words = words::EMPLOYEES.matches(conn, Some(organization), list.text())?;
+    let matching = || of_organization!(employees, organization, words);
+    let total =
+        counts.count(conn, words::EMPLOYEES.table, &list.what(organization), || matching().count())?;
     let rows = keyset!(matching(), list, employees::last_name, employees::id, Position::text)
         .select(EmployeeRow::as_select())
         .load(conn)?;

@@ -1,63 +1,61 @@
-//! Finding records by words: each must be a part of one of a record's texts, in any case.
+//! Which texts of which tables are found by words. What a word is, and how it is found, is the engine's.
 
-use demo_reset_persistence::MultiBackend;
-use diesel::BoxableExpression;
-use diesel::sql_types::{Bool, Nullable};
+use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 
-/// A condition on a row of the table `T`.
-pub(crate) type Condition<T> = Box<dyn BoxableExpression<T, MultiBackend, SqlType = Nullable<Bool>>>;
+/// The key of every table of the demo: no row is found without its organization.
+const KEY: &[&str] = &["organization_id", "id"];
 
-mod functions {
-    // The macro writes items without docs.
-    #![allow(missing_docs)]
-    diesel::define_sql_function! {
-        fn lower(text: diesel::sql_types::Nullable<diesel::sql_types::Text>)
-            -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
-    }
-}
-pub(crate) use functions::lower;
-
-/// The pattern of texts that have `word` as a part. What LIKE reads as a sign of its own is escaped by a backslash.
-pub(crate) fn pattern(word: &str) -> String {
-    let mut pattern = String::with_capacity(word.len() + 2);
-    pattern.push('%');
-    for letter in word.chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
+/// A table of the demo.
+pub(crate) const fn keyed(name: &'static str) -> KeyedTable {
+    KeyedTable { name, key: KEY }
 }
 
-/// Keeps the rows of a boxed query that have every word in one of these columns.
+/// Cases.
+pub(crate) const CASES: SearchIndex = SearchIndex {
+    table: keyed("cases"),
+    columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+};
+
+/// RIUs.
+pub(crate) const RIUS: SearchIndex = SearchIndex {
+    table: keyed("rius"),
+    columns: &["reference_number", "summary", "details", "reporter_name"],
+};
+
+/// Investigations.
+pub(crate) const INVESTIGATIONS: SearchIndex = SearchIndex {
+    table: keyed("investigations"),
+    columns: &["findings_summary", "findings_detail", "root_cause", "lessons_learned"],
+};
+
+/// Employees.
+pub(crate) const EMPLOYEES: SearchIndex = SearchIndex {
+    table: keyed("employees"),
+    columns: &["first_name", "last_name", "email", "employee_number"],
+};
+
+/// Every table whose rows are found by words.
+pub const SEARCHED: [SearchIndex; 4] = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES];
+
+/// Makes what words are found by, of a base that is being loaded and whose rows are in.
 ///
-/// SQLite lowers only ASCII letters and compares those alike anyway: so the word is also looked for as it was typed.
-macro_rules! with_words {
-    ($query:expr, $list:expr, $table:ty, [$($column:expr),+ $(,)?]) => {
-        for word in $list.words.as_deref().unwrap_or_default().split_whitespace() {
-            let lowered = $crate::words::pattern(&word.to_lowercase());
-            let typed = $crate::words::pattern(word);
-            let any: Vec<$crate::words::Condition<$table>> = vec![$(
-                Box::new($crate::words::lower($column.nullable()).like(lowered.clone()).escape('\\')),
-                Box::new($column.nullable().like(typed.clone()).escape('\\')),
-            )+];
-            let any = any.into_iter().reduce(|one, other| Box::new(one.or(other)));
-            if let Some(condition) = any {
-                $query = $query.filter(condition);
+/// # Errors
+/// Only those of the database.
+pub fn index_words(conn: &mut AnyConnection) -> demo_reset_persistence::Result<()> {
+    SEARCHED.iter().try_for_each(|index| index.make(conn))
+}
+
+/// The rows of a table that belong to an organization, and have the words of `q` where there are any.
+macro_rules! of_organization {
+    ($table:ident, $organization:expr, $words:expr) => {{
+        let query = $table::table.into_boxed::<demo_reset_persistence::MultiBackend>();
+        match &$words {
+            // The words bring the organization along.
+            Some(words) => query.filter(words.clone()),
+            None => {
+                query.filter($table::organization_id.eq(demo_reset_persistence::types::DbUuid($organization)))
             }
         }
-    };
+    }};
 }
-pub(crate) use with_words;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signs_of_like_are_letters_like_any_other() {
-        assert_eq!(pattern("50%_\\"), "%50\\%\\_\\\\%");
-    }
-}
+pub(crate) use of_organization;

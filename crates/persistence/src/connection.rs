@@ -260,6 +260,7 @@ macro_rules! engine_backend {
 
 engine_backend!(Sqlite);
 engine_backend!(Pg);
+engine_backend!(MultiBackend);
 
 /// The text of a statement that is the same each time; every `?` stands for the next value.
 pub(crate) trait FixedText: 'static {

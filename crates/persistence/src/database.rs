@@ -15,6 +15,7 @@ use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
 use crate::connection::{AnyConnection, SessionConnection};
+use crate::counts::BaseCounts;
 use crate::error::{Error, Result};
 use crate::idempotency::UndoRequest;
 use crate::reconcile::BaseReferences;
@@ -388,6 +389,7 @@ struct Inner {
     /// What is attached, and the base epoch that it was read in.
     attached: RwLock<(i64, Arc<Attached>)>,
     stamps: StampCache,
+    base_counts: Arc<BaseCounts>,
 }
 
 /// Makes connections to either database.
@@ -479,6 +481,7 @@ impl Database {
             attached: RwLock::new((-1, Arc::new(attached))),
             options,
             stamps,
+            base_counts: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -499,6 +502,11 @@ impl Database {
     /// Where the database is.
     pub fn url(&self) -> &DatabaseUrl {
         &self.inner.url
+    }
+
+    /// What was counted among the rows of the base, for totals of lists.
+    pub fn counts(&self) -> Arc<BaseCounts> {
+        Arc::clone(&self.inner.base_counts)
     }
 
     fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {

@@ -45,6 +45,7 @@ mod binding;
 mod changes;
 mod cleanup;
 mod connection;
+mod counts;
 mod database;
 mod dialect;
 mod error;
@@ -57,6 +58,7 @@ mod migrate;
 mod postgres;
 mod reconcile;
 mod reset;
+mod search;
 mod session;
 mod spec;
 mod sql;
@@ -71,6 +73,7 @@ mod verify;
 pub use adapt::Adaptation;
 pub use attach::AttachOptions;
 pub use connection::{AnyConnection, Link, MultiBackend, SessionConnection};
+pub use counts::{BaseCounts, KeyedTable};
 pub use database::{
     ArchivedChange, BaseState, Change, ChangeFilter, ChangePosition, CleanupReport, CleanupRun,
     DEFAULT_MAX_LAYER_CHANGES, Database, DifferingRows, OpenOptions, PoolStatus, RecordKey, RecordPosition,
@@ -85,6 +88,7 @@ pub use host::{
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
 pub use kept::Kept;
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
+pub use search::{Matches, SearchIndex};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};

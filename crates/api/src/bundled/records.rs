@@ -7,7 +7,7 @@ use demo_reset_compliance::{
     Employee, Investigation, InvestigationContent, ListQuery, ListSpec, Location, Message, MessageContent,
     New, Note, NoteContent, Page, Patch, Riu, RiuContent, Subject, SubjectContent, User, Writer,
 };
-use demo_reset_persistence::AnyConnection;
+use demo_reset_persistence::{AnyConnection, BaseCounts};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -27,6 +27,7 @@ pub(crate) trait Listed: Serialize + Send + Sized + 'static {
     /// One page, of the parent in the path where there is one.
     fn list(
         conn: &mut AnyConnection,
+        counts: &BaseCounts,
         organization: Uuid,
         parent: Option<Uuid>,
         query: &ListQuery,
@@ -66,7 +67,7 @@ pub(crate) trait Record: Listed {
     fn delete(conn: &mut AnyConnection, writer: &Writer, id: Uuid) -> compliance::Result<()>;
 }
 
-/// Lists without a parent.
+/// Long lists without a parent, whose base rows are counted once.
 macro_rules! listed {
     ($($item:ident => $list:path),+ $(,)?) => {$(
         impl Listed for $item {
@@ -74,6 +75,26 @@ macro_rules! listed {
 
             fn list(
                 conn: &mut AnyConnection,
+                counts: &BaseCounts,
+                organization: Uuid,
+                _: Option<Uuid>,
+                query: &ListQuery,
+            ) -> compliance::Result<Page<Self>> {
+                $list(conn, counts, organization, query)
+            }
+        }
+    )+};
+}
+
+/// Short lists without a parent.
+macro_rules! listed_as_a_whole {
+    ($($item:ident => $list:path),+ $(,)?) => {$(
+        impl Listed for $item {
+            const SPEC: ListSpec = $item::LIST;
+
+            fn list(
+                conn: &mut AnyConnection,
+                _: &BaseCounts,
                 organization: Uuid,
                 _: Option<Uuid>,
                 query: &ListQuery,
@@ -92,6 +113,7 @@ macro_rules! listed_under {
 
             fn list(
                 conn: &mut AnyConnection,
+                _: &BaseCounts,
                 organization: Uuid,
                 parent: Option<Uuid>,
                 query: &ListQuery,
@@ -157,9 +179,12 @@ macro_rules! record {
 listed! {
     Case => compliance::case_list,
     Riu => compliance::riu_list,
+    Employee => compliance::employee_list,
+}
+
+listed_as_a_whole! {
     Category => compliance::category_list,
     Location => compliance::location_list,
-    Employee => compliance::employee_list,
     User => compliance::user_list,
 }
 
@@ -176,11 +201,12 @@ impl Listed for Investigation {
 
     fn list(
         conn: &mut AnyConnection,
+        counts: &BaseCounts,
         organization: Uuid,
         parent: Option<Uuid>,
         query: &ListQuery,
     ) -> compliance::Result<Page<Self>> {
-        compliance::investigation_list(conn, organization, parent, query)
+        compliance::investigation_list(conn, counts, organization, parent, query)
     }
 }
 
@@ -322,8 +348,10 @@ async fn list<T: Listed>(
         let message = "expected the nextCursor of a page of this list in this order";
         query.after = Some(after.ok_or_else(|| Invalid::one("cursor", message))?);
     }
-    let read = state.read(&user, move |conn, organization| T::list(conn, organization, parent, &query));
-    let page = read.await?;
+    let counts = state.engine().database().counts();
+    let read =
+        move |conn: &mut AnyConnection, organization| T::list(conn, &counts, organization, parent, &query);
+    let page = state.read(&user, read).await?;
     let body = json!({
         "items": page.items,
         "nextCursor": page.next.map(|position| state.cursors.write(&list_name, &position)),

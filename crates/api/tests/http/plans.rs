@@ -88,7 +88,10 @@ async fn no_handler_runs_what_materializes_a_view() {
     let selects: Vec<String> = all_statements(&ann, &session)
         .await
         .into_iter()
-        .filter(|statement| statement.trim_start().to_lowercase().starts_with("select"))
+        .filter(|statement| {
+            let lower = statement.trim_start().to_lowercase();
+            lower.starts_with("select") || lower.starts_with("with")
+        })
         .filter(|statement| views.iter().any(|view| statement.contains(&format!("`{view}`"))))
         .collect();
     assert!(selects.len() > 60, "{}", selects.len());
@@ -108,6 +111,74 @@ async fn no_handler_runs_what_materializes_a_view() {
         let plan = plan(&server, id, wrong);
         assert!(is_slow(&plan), "{wrong}\n{plan:#?}");
     }
+}
+
+#[actix_web::test]
+async fn words_lead_to_the_rows_that_have_them() {
+    let server = Server::on(Backend::Sqlite).await;
+    let ann = server.sign_in(ANN).await;
+    ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
+    let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let id = SessionId(Uuid::parse_str(&session).unwrap());
+    for list in
+        ["/cases?q=cash", "/cases?q=cash&status=NEW&sort=referenceNumber", "/rius?q=till", "/employees?q=z"]
+    {
+        let (_, statements) = statements::of(&server.home, ann.get(list)).await;
+        let by_words: Vec<&String> =
+            statements.iter().filter(|statement| statement.contains("demo_has_words")).collect();
+        assert!(by_words.len() >= 2, "a count and a page: {statements:#?}");
+        for statement in by_words {
+            let plan = plan(&server, id, statement);
+            for step in &plan {
+                let is_whole = step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE INDEX 0:M");
+                // What a session is bound to is one row; the session's own changes are few.
+                let is_small = step.contains("demo_binding") || step.contains("SUBQUERY");
+                assert!(!is_whole || is_small, "{list}: {statement}\n{plan:#?}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_second_list_counts_the_sessions_own_changes_alone() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        if !backend.is_there() {
+            continue;
+        }
+        let server = Server::on(backend).await;
+        let ann = server.sign_in(ANN).await;
+        ann.get("/demo/session").await.expect(200);
+        let counts = async |question: &str| {
+            let (page, statements) = statements::of(&server.home, ann.get(question)).await;
+            let total = page.expect(200)["total"].as_i64().unwrap();
+            let counts: Vec<String> = statements
+                .into_iter()
+                .filter(|statement| statement.to_lowercase().contains("count(*)"))
+                .collect();
+            let of_base: Vec<&String> = counts
+                .iter()
+                .filter(|count| count.contains("base.\"cases\")") || count.contains("public.\"cases\")"))
+                .collect();
+            (total, of_base.len(), counts.iter().filter(|count| count.starts_with("with ")).count())
+        };
+        for question in ["/cases", "/cases?severity=HIGH", "/cases?q=cash"] {
+            let (total, of_base, all) = counts(question).await;
+            assert_eq!((of_base, all), (1, 1), "{question}");
+            // Another page of the same, and in another order.
+            assert_eq!(
+                counts(&format!("{question}{}limit=1&sort=createdAt", mark(question))).await,
+                (total, 0, 0)
+            );
+        }
+        ann.patch(&format!("/cases/{CASE}"), json!({ "severity": "LOW", "details": "x" })).await.expect(200);
+        for (question, total) in [("/cases", 3), ("/cases?severity=HIGH", 0), ("/cases?q=cash", 0)] {
+            assert_eq!(counts(question).await, (total, 0, 2), "{question}: what it hides, and what it shows");
+        }
+    }
+}
+
+fn mark(question: &str) -> char {
+    if question.contains('?') { '&' } else { '?' }
 }
 
 /// Whether a view is written out, or indexed for this one statement.

@@ -124,6 +124,7 @@ pub fn load(
     for index in indexes {
         conn.batch_execute(&index)?;
     }
+    crate::words::index_words(conn)?;
     progress(done);
     Ok(summary)
 }

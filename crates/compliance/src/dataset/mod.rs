@@ -75,6 +75,9 @@ pub enum DatasetError {
     /// The database refused.
     #[error("the dataset could not be loaded: {0}")]
     Database(#[from] diesel::result::Error),
+    /// The words of the texts could not be indexed.
+    #[error("the words of the dataset could not be indexed: {0}")]
+    Index(#[from] demo_reset_persistence::Error),
     /// The database holds data already.
     #[error("the table {0} is not empty: the dataset is loaded into an empty database only")]
     NotEmpty(&'static str),

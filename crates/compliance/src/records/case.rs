@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
+use demo_reset_persistence::{AnyConnection, BaseCounts, Kept};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,10 +12,9 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
-
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::cases;
-use crate::words::with_words;
+use crate::words::{self, of_organization};
 
 const STATUSES: &[&str] = &["NEW", "OPEN", "CLOSED"];
 
@@ -239,10 +238,15 @@ pub fn case_fetch(conn: &mut AnyConnection, organization: Uuid, id: Uuid) -> Res
 ///
 /// # Errors
 /// Where the database fails.
-pub fn case_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery) -> Result<Page<Case>> {
+pub fn case_list(
+    conn: &mut AnyConnection,
+    counts: &BaseCounts,
+    organization: Uuid,
+    list: &ListQuery,
+) -> Result<Page<Case>> {
+    let words = words::CASES.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query =
-            cases::table.filter(cases::organization_id.eq(DbUuid(organization))).into_boxed::<MultiBackend>();
+        let mut query = of_organization!(cases, organization, words);
         if let Some(status) = &list.status {
             query = query.filter(cases::status.eq(status.clone()));
         }
@@ -253,21 +257,9 @@ pub fn case_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery)
             query = query.filter(cases::category_id.eq(DbUuid(category_id)));
         }
         created_between!(query, list, cases::created_at);
-        with_words!(
-            query,
-            list,
-            cases::table,
-            [
-                cases::reference_number,
-                cases::summary,
-                cases::details,
-                cases::outcome_notes,
-                cases::reporter_name
-            ]
-        );
         query
     };
-    let total = matching().count().get_result(conn)?;
+    let total = counts.count(conn, words::CASES.table, &list.what(organization), || matching().count())?;
     let page = match list.sort.key {
         SortKey::UpdatedAt => keyset!(matching(), list, cases::updated_at, cases::id, Position::time),
         SortKey::ReferenceNumber => {

@@ -1,7 +1,7 @@
 //! Investigations of cases, numbered 1, 2, … within each.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
+use demo_reset_persistence::{AnyConnection, BaseCounts, Kept};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,10 +10,9 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
-
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::investigations;
-use crate::words::with_words;
+use crate::words::{self, of_organization};
 
 const STATUSES: &[&str] = &["NEW", "ASSIGNED", "INVESTIGATING", "PENDING_REVIEW", "CLOSED", "ON_HOLD"];
 
@@ -218,6 +217,7 @@ pub fn investigation_fetch(conn: &mut AnyConnection, organization: Uuid, id: Uui
 /// [`Error::NotFound`] where the session sees no such case.
 pub fn investigation_list(
     conn: &mut AnyConnection,
+    counts: &BaseCounts,
     organization: Uuid,
     case_id: Option<Uuid>,
     list: &ListQuery,
@@ -225,10 +225,9 @@ pub fn investigation_list(
     if let Some(case_id) = case_id {
         case_exists(conn, organization, case_id)?;
     }
+    let words = words::INVESTIGATIONS.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = investigations::table
-            .filter(investigations::organization_id.eq(DbUuid(organization)))
-            .into_boxed::<MultiBackend>();
+        let mut query = of_organization!(investigations, organization, words);
         if let Some(case_id) = case_id {
             query = query.filter(investigations::case_id.eq(DbUuid(case_id)));
         }
@@ -236,20 +235,14 @@ pub fn investigation_list(
             query = query.filter(investigations::status.eq(status.clone()));
         }
         created_between!(query, list, investigations::created_at);
-        with_words!(
-            query,
-            list,
-            investigations::table,
-            [
-                investigations::findings_summary,
-                investigations::findings_detail,
-                investigations::root_cause,
-                investigations::lessons_learned
-            ]
-        );
         query
     };
-    let total = matching().count().get_result(conn)?;
+    let total = match case_id {
+        // So few that they are counted more quickly than they are remembered.
+        Some(_) => matching().count().get_result(conn)?,
+        None => counts
+            .count(conn, words::INVESTIGATIONS.table, &list.what(organization), || matching().count())?,
+    };
     let rows: Vec<(InvestigationRow, Tracking)> =
         keyset!(matching(), list, investigations::created_at, investigations::id, Position::time)
             .select((InvestigationRow::as_select(), TRACKING))

@@ -10,7 +10,6 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
-
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::{investigation_notes, investigations};
 

@@ -1,7 +1,7 @@
 //! RIUs, risk intelligence units: the intake reports. Their content is evidence and stays as it was received.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
+use demo_reset_persistence::{AnyConnection, BaseCounts, Kept};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,10 +10,9 @@ use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
-
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::rius;
-use crate::words::with_words;
+use crate::words::{self, of_organization};
 
 const STATUSES: &[&str] =
     &["PENDING_QA", "IN_QA", "QA_REJECTED", "RELEASED", "LINKED", "CLOSED", "RECEIVED", "COMPLETED"];
@@ -201,10 +200,15 @@ pub fn riu_fetch(conn: &mut AnyConnection, organization: Uuid, id: Uuid) -> Resu
 ///
 /// # Errors
 /// Where the database fails.
-pub fn riu_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery) -> Result<Page<Riu>> {
+pub fn riu_list(
+    conn: &mut AnyConnection,
+    counts: &BaseCounts,
+    organization: Uuid,
+    list: &ListQuery,
+) -> Result<Page<Riu>> {
+    let words = words::RIUS.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query =
-            rius::table.filter(rius::organization_id.eq(DbUuid(organization))).into_boxed::<MultiBackend>();
+        let mut query = of_organization!(rius, organization, words);
         if let Some(status) = &list.status {
             query = query.filter(rius::status.eq(status.clone()));
         }
@@ -215,15 +219,9 @@ pub fn riu_list(conn: &mut AnyConnection, organization: Uuid, list: &ListQuery) 
             query = query.filter(rius::category_id.eq(DbUuid(category_id)));
         }
         created_between!(query, list, rius::created_at);
-        with_words!(
-            query,
-            list,
-            rius::table,
-            [rius::reference_number, rius::summary, rius::details, rius::reporter_name]
-        );
         query
     };
-    let total = matching().count().get_result(conn)?;
+    let total = counts.count(conn, words::RIUS.table, &list.what(organization), || matching().count())?;
     let is_by_number = list.sort.key == SortKey::ReferenceNumber;
     let page = if is_by_number {
         keyset!(matching(), list, rius::reference_number, rius::id, Position::text)

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::*;
 use crate::audit::{Action, Audited, Writer, audit};
 use crate::input::{Content, New, Patch};
-
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::subjects;
 

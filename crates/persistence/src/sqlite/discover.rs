@@ -8,6 +8,7 @@ use crate::attach::ViewSpec;
 use crate::connection::{Link, Sql};
 use crate::error::Result;
 use crate::host::NoteKind;
+use crate::search::SEARCH_PREFIX;
 use crate::spec::{
     Action, CheckSpec, ColumnSpec, Discovery, ForeignKeySpec, GeneratedSpec, IndexPart, IndexSpec, IndexTerm,
     TableSpec, is_bookkeeping,
@@ -143,6 +144,8 @@ fn read_what_stands_beside(link: &mut Link<'_>, discovery: &mut Discovery) -> Re
                 format!("trigger {} on {}", object.name, object.on_table),
                 "on SQLite sessions do not run the host's triggers".to_owned(),
             )),
+            // The engine's own, over what is in the tables.
+            _ if object.name.starts_with(SEARCH_PREFIX) => {}
             _ => discovery
                 .refused
                 .push((object.name, "it is a virtual table, whose rows are not in the file".to_owned())),

@@ -28,6 +28,7 @@ mod plans;
 mod postgres_roles;
 mod random;
 mod reset_undo;
+mod search;
 mod sessions;
 mod tampering;
 mod time;

@@ -292,3 +292,27 @@ fn on_postgresql_a_change_is_found_by_its_key_even_where_another_index_holds_the
     let explained: PostgresPlan = diesel::sql_query(explain).get_result(&mut owner).unwrap();
     assert_eq!(text(&explained.plan[0]["Plan"], "Index Name"), "entries_pkey", "{:#}", explained.plan);
 }
+
+#[test]
+fn on_postgresql_words_lead_to_the_rows_that_have_them() {
+    let Some(fixture) = many() else { return };
+    let index =
+        "create index pages_by_words on public.pages using gin (demo.search_words(coalesce(body, '')));";
+    fixture.outsider().batch_execute(index).unwrap();
+    let words = "demo.search_words(coalesce(pages.body, '')) @@ cast($1 as tsquery) \
+        and (lower((coalesce(pages.body, '')) collate \"C\") like $2)";
+    for changed in CHANGED {
+        for sql in [
+            format!("select count(*) from pages where {words}"),
+            format!("select id, at, body from pages where {words} order by at desc, id desc limit 50"),
+        ] {
+            let plan = postgres_plan(&fixture, changed, &sql, "('''y'':*', '%y%')");
+            let mut found = Vec::new();
+            scans(&plan, &[], &mut found);
+            let base = found.iter().find(|scan| scan.is_of_base()).unwrap();
+            assert_eq!(text(base.node, "Node Type"), "Bitmap Heap Scan", "{plan:#}");
+            assert_eq!(text(&base.node["Plans"][0], "Index Name"), "pages_by_words", "{plan:#}");
+            assert!(found.iter().all(|scan| text(scan.node, "Node Type") != "Seq Scan"), "{plan:#}");
+        }
+    }
+}

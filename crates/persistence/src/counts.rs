@@ -1,0 +1,225 @@
+//! Exact totals without counting the base each time: base rows never change, so what was counted among them is kept,
+//! and only what the session has changed is counted anew.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use diesel::QueryableByName;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::RunQueryDsl;
+use diesel::result::QueryResult;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::connection::{AnyConnection, Link, MultiBackend, SessionConnection, Sql};
+use crate::dialect::Dialect;
+use crate::error::Result;
+use crate::sql_text::{join, quote};
+
+/// A table whose rows are told apart by these columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedTable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its primary key.
+    pub key: &'static [&'static str],
+}
+
+/// How many counts are kept: so many of the last ones, and up to as many older ones.
+const KEPT: usize = 500;
+
+/// Counts of one base, by what was counted.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The base, and the epoch: counts of another one are of no use.
+    base: (String, i64),
+    recent: HashMap<String, i64>,
+    older: HashMap<String, i64>,
+}
+
+impl Kept {
+    fn get(&mut self, base: &(String, i64), what: &str) -> Option<i64> {
+        if self.base != *base {
+            return None;
+        }
+        let count = self.recent.get(what).copied();
+        count.or_else(|| {
+            let (what, count) = self.older.remove_entry(what)?;
+            self.put(base, what, count);
+            Some(count)
+        })
+    }
+
+    fn put(&mut self, base: &(String, i64), what: String, count: i64) {
+        if self.base != *base {
+            *self = Self { base: base.clone(), ..Self::default() };
+        }
+        if self.recent.len() >= KEPT {
+            self.older = std::mem::take(&mut self.recent);
+        }
+        self.recent.insert(what, count);
+    }
+}
+
+/// What was counted among base rows. One per [`Database`](crate::Database); a base that is loaded or sealed anew begins
+/// with none, on every server.
+#[derive(Debug, Default)]
+pub struct BaseCounts {
+    kept: Mutex<Kept>,
+}
+
+#[derive(QueryableByName)]
+struct State {
+    #[diesel(sql_type = Text)]
+    base_id: String,
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+    /// Base rows that the session has edited or deleted.
+    #[diesel(sql_type = BigInt)]
+    hidden: i64,
+    /// Rows that it has created or edited.
+    #[diesel(sql_type = BigInt)]
+    present: i64,
+}
+
+/// The base, and how many rows of a table the bound session has changed.
+fn state(link: &mut Link<'_>, table: &str) -> Result<Option<State>> {
+    let (base, live) = match link.dialect() {
+        // What the connection was opened over, which is what it reads.
+        Dialect::Sqlite => ("temp.demo_connection", "(select layer from temp.demo_binding)"),
+        Dialect::Postgres => ("demo.demo_base", "demo.live_layer()"),
+    };
+    let changes = |kinds: &str| {
+        format!(
+            "coalesce((select {kinds} from demo_layer_counts where layer = {live} and table_name = ?), 0) as "
+        )
+    };
+    let query = format!(
+        "select base_id, epoch, {}hidden, {}present from {base}",
+        changes("edited + deleted"),
+        changes("created + edited")
+    );
+    link.first(Sql::new(&query, [table.into(), table.into()]))
+}
+
+impl BaseCounts {
+    /// What `query`, which counts rows of `table`'s view, would give. It may name no other table, and `what` must tell
+    /// it from every other query over that table. Runs in a unit of work, and reads no base row but those that the
+    /// session has changed where the base has been counted before.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn count<Q>(
+        &self,
+        conn: &mut AnyConnection,
+        table: KeyedTable,
+        what: &str,
+        query: impl Fn() -> Q,
+    ) -> Result<i64>
+    where
+        Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
+    {
+        let dialect = conn.link().dialect();
+        let Some(state) = state(&mut conn.link(), table.name)? else {
+            return over(conn, String::new(), query());
+        };
+        let name = quote(table.name);
+        let base = dialect.base_table(table.name);
+        let mut count = |rows: String| over(conn, format!("with {name} as ({rows}) "), query());
+        let what = format!("{} {what}", table.name);
+        let of_base = (state.base_id, state.epoch);
+        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&of_base, &what);
+        let mut total = match known {
+            Some(total) => total,
+            None => {
+                let total = count(format!("select * from {base}"))?;
+                self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(&of_base, what, total);
+                total
+            }
+        };
+        let (change, live) = match dialect {
+            Dialect::Sqlite => (dialect.change_table(table.name), "(select layer from temp.demo_binding)"),
+            Dialect::Postgres => (dialect.change_table(table.name), "demo.live_layer()"),
+        };
+        if state.hidden > 0 {
+            let same = table.key.iter().map(|column| format!("b.{0} = o.{0}", quote(column)));
+            // SQLite keeps the order of a cross join: it begins with the session's few rows.
+            let join_base = match dialect {
+                Dialect::Sqlite => "cross join",
+                Dialect::Postgres => "join",
+            };
+            total -= count(format!(
+                "select b.* from {change} as o {join_base} {base} as b on {} \
+                 where o.demo_layer = {live} and o.demo_kind <> 'created'",
+                join(same, " and ")
+            ))?;
+        }
+        if state.present > 0 {
+            total += count(format!(
+                "select * from {change} where demo_layer = {live} and demo_kind <> 'deleted'"
+            ))?;
+        }
+        Ok(total)
+    }
+}
+
+fn over<Q>(conn: &mut AnyConnection, with: String, query: Q) -> Result<i64>
+where
+    Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
+{
+    Ok(Over { with, query }.get_result(conn)?)
+}
+
+/// A query over other rows than those that its table has: a common table expression of the table's name stands in
+/// front of it.
+struct Over<Q> {
+    with: String,
+    query: Q,
+}
+
+impl<Q> QueryId for Over<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: Query> Query for Over<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> RunQueryDsl<AnyConnection> for Over<Q> {}
+
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Over<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.push_sql(&self.with);
+        self.query.walk_ast(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(epoch: i64) -> (String, i64) {
+        ("base".to_owned(), epoch)
+    }
+
+    #[test]
+    fn what_was_asked_last_is_kept_and_no_more_than_twice_the_bound() {
+        let mut kept = Kept::default();
+        for at in 0..5 * KEPT {
+            kept.put(&base(1), at.to_string(), 1);
+            assert_eq!(kept.get(&base(1), "0"), Some(1), "asked each time");
+        }
+        assert!(kept.recent.len() + kept.older.len() <= 2 * KEPT);
+        assert_eq!(kept.get(&base(1), "1"), None);
+    }
+
+    #[test]
+    fn counts_are_of_one_epoch_of_one_base() {
+        let mut kept = Kept::default();
+        kept.put(&base(1), "all".to_owned(), 3);
+        assert_eq!(kept.get(&base(2), "all"), None);
+        kept.put(&base(2), "some".to_owned(), 4);
+        assert_eq!((kept.get(&base(2), "all"), kept.get(&base(2), "some")), (None, Some(4)));
+        assert_eq!(kept.get(&("other".to_owned(), 2), "some"), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! Full text and totals over base and layer, compared with reading every row that the session sees.
+
+use std::collections::BTreeSet;
+
+use demo_reset_persistence::{
+    AnyConnection, Database, Error, KeyedTable, MultiBackend, SearchIndex, load_base,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options};
+use crate::random::Random;
+
+diesel::table! {
+    books (isbn) {
+        isbn -> Text,
+        title -> Text,
+        price -> Double,
+    }
+}
+
+const TITLES: SearchIndex =
+    SearchIndex { table: KeyedTable { name: "books", key: &["isbn"] }, columns: &["title", "publisher"] };
+
+/// Words that meet in odd ways: one the beginning of another, cases, accents, signs between them.
+const WORDS: [&str; 16] = [
+    "cash",
+    "Cashier",
+    "CASE-2026-00001",
+    "2026",
+    "missing",
+    "Jürgen",
+    "JÜRGEN",
+    "jurgen",
+    "“quoted”",
+    "don’t",
+    "100€",
+    "現金。現",
+    "Łódź",
+    "a_b",
+    "50%",
+    "résumé/Résumé",
+];
+
+const ASKED: [&str; 20] = [
+    "cash",
+    "CASH",
+    "cashi",
+    "ash",
+    "2026-00001",
+    "case 2026",
+    "jürgen",
+    "Jürgen",
+    "JÜRGEN",
+    "jurgen",
+    "quoted",
+    "\"quoted\"",
+    "don’t",
+    "100",
+    "現",
+    "łódź",
+    "b",
+    "50%",
+    "résumé",
+    "missing cash",
+];
+
+/// What a word is, said once more: everything else separates.
+fn words(text: &str) -> BTreeSet<String> {
+    let of_a_word = |letter: &char| {
+        let code = u32::from(*letter);
+        letter.is_ascii_alphanumeric()
+            || (code > 0xbf
+                && !(0x2000..=0x206f).contains(&code)
+                && !(0x20a0..=0x20cf).contains(&code)
+                && !(0x3000..=0x303f).contains(&code))
+    };
+    let spaced: String = text.chars().map(|letter| if of_a_word(&letter) { letter } else { ' ' }).collect();
+    spaced.split(' ').filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect()
+}
+
+fn is_found(text: &str, asked: &str) -> bool {
+    let there = words(text);
+    words(asked).iter().all(|asked| {
+        let mut letters = asked.chars();
+        let titled: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        let forms = [asked.clone(), asked.to_lowercase(), asked.to_uppercase(), titled];
+        let forms = forms.map(|form| form.to_ascii_lowercase());
+        there.iter().any(|word| forms.iter().any(|form| word.starts_with(form)))
+    })
+}
+
+fn title(random: &mut Random, at: usize) -> String {
+    let words: Vec<&str> = (0..random.below(4)).map(|_| WORDS[random.below(WORDS.len())]).collect();
+    // The number keeps titles of one author apart.
+    format!("{} n{at}", words.join(" "))
+}
+
+/// A base of random titles, indexed or not.
+fn shelf(backend: Backend, random: &mut Random, indexed: bool) -> Fixture {
+    let fixture = Fixture::library(backend);
+    let mut rows = String::new();
+    for at in 100..160 {
+        rows.push_str(&format!(
+            "insert into books (isbn, title, author_id, price) values ('{at}', '{}', 1, {});",
+            title(random, at),
+            random.below(4)
+        ));
+    }
+    let library = backend.library();
+    let start = if backend == Backend::Sqlite { 0 } else { library.find("insert into").unwrap() };
+    let load = |conn: &mut AnyConnection| {
+        conn.batch_execute(&library[start..])?;
+        conn.batch_execute(&rows)?;
+        if indexed {
+            TITLES.make(conn)?;
+        }
+        Ok::<_, Error>(())
+    };
+    load_base(&fixture.url, Uuid::new_v4(), now(), load).unwrap();
+    take_up(&fixture);
+    fixture
+}
+
+/// A base is taken up when a database is next opened, for every server.
+fn take_up(fixture: &Fixture) {
+    drop(Database::open(&fixture.url, options(), now()).unwrap());
+}
+
+struct Listed {
+    isbns: Vec<String>,
+    total: i64,
+}
+
+fn list(database: &Database, session: &Session<'_>, asked: &str, price: Option<f64>) -> Listed {
+    let counts = database.counts();
+    let work = |conn: &mut AnyConnection| {
+        let found = TITLES.matches(conn, None, asked)?;
+        let matching = || {
+            let mut query = books::table.into_boxed::<MultiBackend>();
+            if let Some(found) = &found {
+                query = query.filter(found.clone());
+            }
+            if let Some(price) = price {
+                query = query.filter(books::price.eq(price));
+            }
+            query
+        };
+        let what = format!("{asked:?} {price:?}");
+        let total = counts.count(conn, TITLES.table, &what, || matching().count())?;
+        let isbns = matching().order(books::isbn).select(books::isbn).load(conn)?;
+        Ok::<_, Error>(Listed { isbns, total })
+    };
+    database.read(session.id, work).unwrap()
+}
+
+/// Compares every question with what reading all rows gives.
+fn compare(database: &Database, session: &Session<'_>, step: usize) {
+    let load = |conn: &mut AnyConnection| {
+        books::table.order(books::isbn).load::<(String, String, f64)>(conn).map_err(Error::from)
+    };
+    let rows: Vec<(String, String, f64)> = database.read(session.id, load).unwrap();
+    for (at, asked) in ASKED.iter().chain(&["", "?!"]).enumerate() {
+        let price = [None, Some(1.0)][(at + step) % 2];
+        let expected: Vec<&String> = rows
+            .iter()
+            .filter(|(_, title, of)| is_found(title, asked) && price.is_none_or(|price| price == *of))
+            .map(|(isbn, _, _)| isbn)
+            .collect();
+        let found = list(database, session, asked, price);
+        assert_eq!(found.isbns.iter().collect::<Vec<_>>(), expected, "{asked} {price:?} in step {step}");
+        assert_eq!(found.total, expected.len() as i64, "{asked} {price:?} in step {step}");
+    }
+}
+
+fn change(random: &mut Random, session: &Session<'_>, step: usize) {
+    let isbn = 100 + random.below(62);
+    let statement = match random.below(5) {
+        0 => format!("delete from books where isbn = '{isbn}'"),
+        1 => format!(
+            "insert into books (isbn, title, author_id, price) values ('new{step}', '{}', 1, {})",
+            title(random, 1000 + step),
+            random.below(4)
+        ),
+        2 => format!("update books set price = {} where isbn = '{isbn}'", random.below(4)),
+        3 => format!("update books set title = '{}' where isbn >= 'new'", title(random, 5000 + step)),
+        _ => format!("update books set title = '{}' where isbn = '{isbn}'", title(random, 1000 + step)),
+    };
+    // Two new books of one title are refused: then nothing has changed.
+    let _ = session.write(&statement);
+}
+
+on_each_database! { fn words_and_totals_are_exact_whatever_a_session_has_edited(backend) {
+    let seed = std::env::var("DEMO_RESET_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+    let mut random = Random::new(seed);
+    for indexed in [true, false] {
+        let fixture = shelf(backend, &mut random, indexed);
+        // What was counted by one server is known to it alone.
+        let other = Database::open(&fixture.url, options(), now()).unwrap();
+        let (ann, ben) = (fixture.session("ann"), fixture.session("ben"));
+        compare(&fixture.database, &ann, 0);
+        for step in 1..25 {
+            change(&mut random, if step % 4 == 0 { &ben } else { &ann }, step);
+            compare([&fixture.database, &other][step % 2], &ann, step);
+        }
+        compare(&other, &ben, 25);
+        ann.reset();
+        compare(&fixture.database, &ann, 26);
+        assert!(fixture.database.verify().unwrap().base_is_intact());
+    }
+}}
+
+on_each_database! { fn a_new_base_is_counted_anew_by_every_server(backend) {
+    let mut random = Random::new(1);
+    let fixture = shelf(backend, &mut random, true);
+    let other = Database::open(&fixture.url, options(), now()).unwrap();
+    let ann = fixture.session("ann");
+    for database in [&fixture.database, &other] {
+        assert_eq!(list(database, &ann, "", None).total, 63);
+    }
+    let only_the_library = |conn: &mut AnyConnection| {
+        let library = backend.library();
+        let start = if backend == Backend::Sqlite { 0 } else { library.find("insert into").unwrap() };
+        conn.batch_execute(&library[start..]).map_err(Error::from)
+    };
+    load_base(&fixture.url, Uuid::new_v4(), now(), only_the_library).unwrap();
+    take_up(&fixture);
+    for database in [&fixture.database, &other] {
+        assert_eq!(list(database, &ann, "", None).total, 3);
+        assert_eq!(list(database, &ann, "cash", None).isbns, [""; 0]);
+    }
+}}
+
+on_each_database! { fn long_words_and_many_words_are_looked_for(backend) {
+    let fixture = shelf(backend, &mut Random::new(1), true);
+    let ann = fixture.session("ann");
+    let long = "x".repeat(5000);
+    ann.write(&format!("update books set title = 'ü{long} end' where isbn = '100'")).unwrap();
+    for asked in ["üxxx".to_owned(), format!("ü{}", &long[..200]), "end".to_owned()] {
+        assert_eq!(list(&fixture.database, &ann, &asked, None).isbns, ["100"], "{}", asked.len());
+    }
+    let many: Vec<String> = (0x4e00..0x4e00 + 250).filter_map(char::from_u32).map(String::from).collect();
+    ann.write(&format!("update books set title = '{}' where isbn = '101'", many.join(", "))).unwrap();
+    assert_eq!(list(&fixture.database, &ann, &many.join(" "), None).isbns, ["101"]);
+}}

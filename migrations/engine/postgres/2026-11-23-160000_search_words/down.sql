@@ -1,0 +1,1 @@
+drop function demo.search_words(text) cascade;
