@@ -594,17 +594,19 @@ impl<'a> Triggers<'a> {
         };
         for (id, key, parent) in self.outgoing() {
             let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
+            let pending = pending_table(key);
+            // Looks at the broken reference, of which there is none but for a moment: what concerns the row alone
+            // SQLite works out before it knows whether there is one, and other rows with the same values may be far.
             let child_has = |alias: &str| {
                 let equal = key.columns.iter().zip(&key.parent_columns).map(|(&c, name)| {
                     let collate = collate_reference(parent, name, self.spec, c);
                     format!("{alias}.{} = {}{collate}", quote(&self.spec.columns[c].name), was(c))
                 });
-                join(equal, " and ")
+                format!("{pending}.fk = {id} and {}", join(equal, " and "))
             };
             let _ = writeln!(
                 sql,
-                "delete from {} where fk = {id} and {} and not {};",
-                pending_table(key),
+                "delete from {pending} where fk = {id} and {} and not {};",
                 join(same, " and "),
                 self.visible(self.spec, child_has)
             );

@@ -307,7 +307,7 @@ on_each_database! { fn an_operation_that_fails_at_any_of_its_statements_changes_
         let failed = fail_at_each(&fixture, operation, "statement", |_| 1, |n, work| {
             with_failing_statement(&fixture, n, work)
         });
-        assert!(failed >= 4, "{}: {failed} statements failed", operation.name);
+        assert!(failed >= 1, "{}: no statement failed", operation.name);
         counts.push(format!("{} {failed}", operation.name));
     }
     say(&format!("failed statements on {backend:?}: {}", counts.join(", ")));

@@ -7,11 +7,13 @@ use std::process::Command;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use anyhow::{Context, Result};
 use chrono::Utc;
-use demo_reset_compliance::{self as compliance, Actor, Case, New, Object, Patch, Writer};
+use demo_reset_compliance::schema::cases;
+use demo_reset_compliance::{self as compliance, Actor, New, Object, Patch, Writer};
 use demo_reset_persistence::AnyConnection;
+use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
-use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -137,15 +139,90 @@ fn header(request: &HttpRequest, name: &str) -> Result<Uuid, Failure> {
     Ok(value.parse()?)
 }
 
+/// A case as a list shows it: the columns that ours reads, and as much JSON.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = cases)]
+struct CaseRow {
+    id: DbUuid,
+    reference_number: String,
+    details: String,
+    summary: Option<String>,
+    status: String,
+    severity: String,
+    case_type: String,
+    source_channel: String,
+    reporter_type: String,
+    reporter_name: Option<String>,
+    reporter_email: Option<String>,
+    reporter_phone: Option<String>,
+    category_id: Option<DbUuid>,
+    location_id: Option<DbUuid>,
+    outcome: Option<String>,
+    outcome_notes: Option<String>,
+    tags: DbJson,
+    ai_summary: Option<String>,
+    risk_score: Option<i32>,
+    sla_due_at: Option<DbTime>,
+    closed_at: Option<DbTime>,
+    created_at: DbTime,
+    updated_at: DbTime,
+    created_by_id: DbUuid,
+    updated_by_id: DbUuid,
+    demo_user_session_id: Option<DbUuid>,
+    is_base_data: bool,
+    change_kind: Option<String>,
+}
+
+impl CaseRow {
+    fn shown(&self) -> Value {
+        let id = |id: &Option<DbUuid>| id.map(|id| id.0);
+        let time = |time: &Option<DbTime>| time.map(|time| time.to_string());
+        json!({
+            "id": self.id.0,
+            "referenceNumber": self.reference_number,
+            "details": self.details,
+            "summary": self.summary,
+            "status": self.status,
+            "severity": self.severity,
+            "caseType": self.case_type,
+            "sourceChannel": self.source_channel,
+            "reporterType": self.reporter_type,
+            "reporterName": self.reporter_name,
+            "reporterEmail": self.reporter_email,
+            "reporterPhone": self.reporter_phone,
+            "categoryId": id(&self.category_id),
+            "locationId": id(&self.location_id),
+            "outcome": self.outcome,
+            "outcomeNotes": self.outcome_notes,
+            "tags": self.tags.0,
+            "aiSummary": self.ai_summary,
+            "riskScore": self.risk_score,
+            "slaDueAt": time(&self.sla_due_at),
+            "closedAt": time(&self.closed_at),
+            "createdAt": self.created_at.to_string(),
+            "updatedAt": self.updated_at.to_string(),
+            "createdById": self.created_by_id.0,
+            "updatedById": self.updated_by_id.0,
+            "demoUserSessionId": id(&self.demo_user_session_id),
+            "isBaseData": self.is_base_data,
+            "changeKind": self.change_kind,
+        })
+    }
+}
+
 async fn page(request: HttpRequest, pools: web::Data<Pools>) -> Answer {
     let organization = header(&request, "x-organization")?;
-    let page = web::block(move || -> Result<_, Failure> {
-        let query = Case::LIST.parse(&[("limit".to_owned(), "50".to_owned())])?;
-        Ok(compliance::case_list(&mut *pools.readers.get()?, organization, &query)?)
+    let (total, rows) = web::block(move || -> Result<_, Failure> {
+        let of_organization = || cases::table.filter(cases::organization_id.eq(DbUuid(organization)));
+        let conn = &mut *pools.readers.get()?;
+        let total: i64 = of_organization().count().get_result(conn)?;
+        let page = of_organization().order((cases::created_at.desc(), cases::id.desc())).limit(51);
+        Ok((total, page.select(CaseRow::as_select()).load::<CaseRow>(conn)?))
     })
     .await??;
-    let next = page.next.map(|position| position.key);
-    Ok(HttpResponse::Ok().json(json!({ "items": page.items, "nextCursor": next, "total": page.total })))
+    let next = rows.get(50).map(|row| row.created_at.to_string());
+    let items: Vec<Value> = rows.iter().take(50).map(CaseRow::shown).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "nextCursor": next, "total": total })))
 }
 
 async fn record(request: HttpRequest, id: web::Path<Uuid>, pools: web::Data<Pools>) -> Answer {

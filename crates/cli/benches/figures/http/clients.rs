@@ -200,7 +200,7 @@ fn reset_all_the_while(target: &Target, asked: &Asked, is_over: &AtomicBool) -> 
             (409, _) => {}
             (status, text) => bail!("reset: {status} {text}"),
         }
-        if number % 50 == 49 {
+        if number % 20 == 19 {
             let who = format!("Authorization: Bearer {}", asked.administrator);
             match connection.ask("POST /api/v1/demo/admin/cleanup", &who, "")? {
                 (200, _) => load.cleanups += 1,

@@ -709,6 +709,21 @@ impl Model {
                         found[4] += u64::from(is_missing);
                     }
                 }
+                // Base rows that are seen under a parent that the layer has deleted.
+                for ((parent, deleted), _) in layer
+                    .0
+                    .iter()
+                    .filter(|((at, key), change)| change.kind == Kind::Deleted && base[*at].contains_key(key))
+                {
+                    for (child, reference) in children(tables, *parent) {
+                        let is_left = |(key, row): &(&Key, &Row)| {
+                            parent_key(reference, row).as_ref() == Some(deleted)
+                                && !layer.0.contains_key(&(child, (*key).clone()))
+                        };
+                        let left = base[child].iter().filter(is_left).count() as u64;
+                        reconciled.entry(child).or_default()[4] += left;
+                    }
+                }
             }
         }
         reconciled.retain(|_, found| found.iter().any(|count| *count > 0));
