@@ -53,7 +53,6 @@ mod held;
 mod host;
 mod host_connection;
 mod idempotency;
-mod kept;
 mod migrate;
 mod postgres;
 mod reconcile;
@@ -86,7 +85,6 @@ pub use host::{
     attach_check, detach, status, suspend,
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
-pub use kept::Kept;
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
 pub use search::{Matches, SearchIndex};
 pub use sql::SqlAnswer;

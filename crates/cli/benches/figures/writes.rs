@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use demo_reset_compliance::schema::{cases, subjects};
 use demo_reset_domain::{ArchiveId, SessionId};
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, Database, Error, Kept};
+use demo_reset_persistence::{AnyConnection, Database, Error};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -52,9 +52,9 @@ const WRITES: [Write; 5] = [
 ];
 
 fn edit(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
-    let case = cases::table.find((written.organization, written.case));
-    let to = (cases::severity.eq("LOW"), cases::summary.eq(format!("edited {number}")));
-    Kept(diesel::update(case).set(to)).execute(conn)
+    diesel::update(cases::table.find((written.organization, written.case)))
+        .set((cases::severity.eq("LOW"), cases::summary.eq(format!("edited {number}"))))
+        .execute(conn)
 }
 
 /// The id of the case that was made with this number.

@@ -1,7 +1,7 @@
 //! Associations: which RIUs a case came from.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, Kept, MultiBackend};
+use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -222,11 +222,9 @@ pub fn association_update(
     let Some(patched) = patch.apply(conn, organization, &association.content)? else {
         return Ok(association);
     };
-    Kept(
-        diesel::update(riu_case_associations::table.find((DbUuid(organization), DbUuid(id))))
-            .set(&patched.content),
-    )
-    .execute(conn)?;
+    diesel::update(riu_case_associations::table.find((DbUuid(organization), DbUuid(id))))
+        .set(&patched.content)
+        .execute(conn)?;
     audit(conn, writer, association.audited(), Action::Updated(patched.changes))?;
     association_fetch(conn, organization, id)
 }

@@ -1,7 +1,7 @@
 //! Investigations of cases, numbered 1, 2, … within each.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, BaseCounts, Kept};
+use demo_reset_persistence::{AnyConnection, BaseCounts};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -309,11 +309,9 @@ pub fn investigation_update(
     let Some(patched) = patch.apply(conn, organization, &investigation.content)? else {
         return Ok(investigation);
     };
-    Kept(
-        diesel::update(investigations::table.find((DbUuid(organization), DbUuid(id))))
-            .set(&investigation.row(writer, patched.content)),
-    )
-    .execute(conn)?;
+    diesel::update(investigations::table.find((DbUuid(organization), DbUuid(id))))
+        .set(&investigation.row(writer, patched.content))
+        .execute(conn)?;
     audit(conn, writer, investigation.audited(), Action::Updated(patched.changes))?;
     investigation_fetch(conn, organization, id)
 }
