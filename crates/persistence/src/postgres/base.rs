@@ -1,7 +1,7 @@
 //! The base on PostgreSQL: how it is loaded, sealed, guarded and compared.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::{PgConnection, QueryableByName};
 
 use super::attach::{self, grant};
@@ -17,7 +17,7 @@ use crate::host::AttachReport;
 use crate::spec::{TableSpec, is_bookkeeping};
 use crate::sql_text::{literal, quote};
 use crate::types::{DbJson, sql};
-use crate::verify::{NotSealed, TableSeal, store_manifest};
+use crate::verify::{NotSealed, TableSeal, store_manifest, store_row_hashes};
 use crate::{migrate, reconcile, verify};
 
 #[derive(QueryableByName)]
@@ -38,6 +38,16 @@ struct FingerprintRow {
     row_count: i64,
     #[diesel(sql_type = Text)]
     fingerprint: String,
+}
+
+#[derive(QueryableByName)]
+struct RowSealRow {
+    #[diesel(sql_type = BigInt)]
+    row_count: i64,
+    #[diesel(sql_type = Text)]
+    fingerprint: String,
+    #[diesel(sql_type = Binary)]
+    row_hashes: Vec<u8>,
 }
 
 #[derive(QueryableByName)]
@@ -97,6 +107,21 @@ pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> 
         rows: row.row_count.unsigned_abs(),
         fingerprint: row.fingerprint,
     })
+}
+
+/// [`table_seal`] of a table of the owner's, with the hashes of its rows.
+fn row_seal(link: &mut Link<'_>, table: &str) -> Result<(TableSeal, Vec<u8>)> {
+    let row: Option<RowSealRow> = link.first(Sql::new(
+        "select row_count, fingerprint, row_hashes from demo.table_seal(?::regclass)",
+        [format!("public.{}", quote(table)).as_str().into()],
+    ))?;
+    let row = row.ok_or(Error::NotSealed { reason: format!("{table} has no fingerprint") })?;
+    let seal = TableSeal {
+        table: table.to_owned(),
+        rows: row.row_count.unsigned_abs(),
+        fingerprint: row.fingerprint,
+    };
+    Ok((seal, row.row_hashes))
 }
 
 /// The rows of a base table that are not as they were sealed; none where their hashes are not kept.
@@ -159,6 +184,11 @@ fn holds(link: &mut Link<'_>) -> Result<BaseState> {
     })
 }
 
+/// The tables' names, as statements name them whatever the search path.
+fn qualified(tables: &[String]) -> Vec<String> {
+    tables.iter().map(|table| format!("public.{}", quote(table))).collect()
+}
+
 /// The names of the guard triggers on a base table.
 const GUARDS: [(&str, &str); 2] =
     [("demo_guard_write", "insert or update or delete"), ("demo_guard_truncate", "truncate")];
@@ -187,22 +217,20 @@ fn seal(
     now: DateTime<Utc>,
 ) -> Result<()> {
     // Nobody writes between the count and the guard.
-    let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+    let names = qualified(tables);
     if !names.is_empty() {
         link.batch(&format!("lock table {} in share row exclusive mode;", names.join(", ")))?;
     }
-    let seals = tables.iter().map(|table| table_seal(link, table)).collect::<Result<Vec<_>>>()?;
+    let sealed = tables.iter().map(|table| row_seal(link, table)).collect::<Result<Vec<_>>>()?;
+    let (seals, hashes): (Vec<_>, Vec<_>) = sealed.into_iter().unzip();
     let before: Vec<Name> =
         link.load(Sql::new("select table_name as name from demo.demo_manifest order by table_name", []))?;
     let present = base_tables(link)?;
     let gone = before.into_iter().map(|row| row.name).filter(|name| !tables.contains(name));
     let unguards: String = gone.filter(|name| present.contains(name)).map(|name| unguard(&name)).collect();
     store_manifest(link, &seals)?;
-    for (table, name) in tables.iter().zip(&names) {
-        link.execute(Sql::new(
-            "insert into demo.demo_row_seals (table_name, row_hashes) values (?, demo.table_row_hashes(?::regclass))",
-            [table.as_str().into(), name.as_str().into()],
-        ))?;
+    for (table, hashes) in tables.iter().zip(hashes) {
+        store_row_hashes(link, table, hashes)?;
     }
     link.batch(&(unguards + &tables.iter().map(|table| guard(table)).collect::<String>()))?;
     let flag = |value: bool| if value { "true" } else { "false" };
@@ -246,7 +274,7 @@ pub(crate) fn load<E: From<Error>>(
         }
         let tables = base_tables(&mut conn.link())?;
         if !tables.is_empty() {
-            let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+            let names = qualified(&tables);
             let unguards: String = tables.iter().map(|table| unguard(table)).collect();
             conn.link().batch(&format!("{unguards}truncate {};", names.join(", ")))?;
         }
@@ -254,7 +282,7 @@ pub(crate) fn load<E: From<Error>>(
         build(conn)?;
         let mut link = conn.link();
         let tables = base_tables(&mut link)?;
-        let names: Vec<String> = tables.iter().map(|table| format!("public.{}", quote(table))).collect();
+        let names = qualified(&tables);
         if !names.is_empty() {
             link.batch(&format!("analyze {};", names.join(", ")))?;
         }

@@ -3,16 +3,19 @@
 create table demo.demo_row_seals (table_name text not null primary key, row_hashes bytea not null);
 alter table demo.demo_row_seals alter column row_hashes set storage external;
 
--- The hashes of a table's rows, from the same text as its fingerprint.
-create function demo.table_row_hashes(table_name regclass) returns bytea language plpgsql stable
+-- A table's row count and fingerprint, as demo.table_fingerprint gives them, with the hashes of its rows: each row is
+-- hashed once for both.
+create function demo.table_seal(table_name regclass, out row_count bigint, out fingerprint text, out row_hashes bytea)
+  language plpgsql stable
   set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
   set extra_float_digits = 3 as $$
-declare
-  hashes bytea;
 begin
-  execute format('select string_agg(decode(substr(md5((t.*)::text), 1, 16), ''hex''), ''''::bytea) from %s t',
-    table_name) into hashes;
-  return coalesce(hashes, '');
+  execute format(
+    'select count(*), coalesce(sum((''x'' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0)::text || '':'' || '
+    'coalesce(sum((''x'' || substr(h, 17, 16))::bit(64)::bigint::numeric), 0)::text, '
+    'coalesce(string_agg(decode(substr(h, 1, 16), ''hex''), ''''::bytea), '''') '
+    'from (select md5((t.*)::text) as h from %s t offset 0) hashes', table_name)
+    into row_count, fingerprint, row_hashes;
 end
 $$;
 
