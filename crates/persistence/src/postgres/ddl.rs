@@ -518,16 +518,23 @@ impl Triggers<'_> {
     /// Finds the row in the layer; a base row is copied there first, exactly, so that whatever watches the change
     /// table sees the right old and new row.
     fn take_into_layer(&self) -> String {
+        let copied = if self.has_host_triggers() { "    demo_v_copied := true;\n" } else { "" };
+        self.copy_base_row("edited", &format!("    demo_v_kind := 'edited';\n{copied}"))
+    }
+
+    /// Finds the row in the layer, or copies a base row there as one of this kind and goes on with `then`; ends where
+    /// there is neither.
+    fn copy_base_row(&self, kind: &str, then: &str) -> String {
         let columns = writable(self.spec);
         format!(
             "  select c.demo_kind into demo_v_kind from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c};\n  \
              if not found then\n    \
              insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n      \
-             select demo_v_layer, 'edited', demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
-             if not found then\n{back}      return null;\n    end if;\n    demo_v_kind := 'edited';\n{copied}  \
+             select demo_v_layer, {kind}, demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
+             if not found then\n{back}      return null;\n    end if;\n{then}  \
              elsif demo_v_kind = 'deleted' then\n{back}    return null;\n  end if;\n",
             back = if self.has_host_triggers() { BACK } else { "" },
-            copied = if self.has_host_triggers() { "    demo_v_copied := true;\n" } else { "" },
+            kind = literal(kind),
             table = self.table,
             columns = columns.join(", "),
             of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
@@ -724,18 +731,7 @@ impl Triggers<'_> {
             return self.take_into_layer() + &bury;
         }
         // Nothing refers to the row and acts on its going: a base row gets its tombstone at once.
-        let columns = writable(self.spec);
-        format!(
-            "  select c.demo_kind into demo_v_kind from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same};\n  \
-             if not found then\n    \
-             insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {names})\n      \
-             select demo_v_layer, 'deleted', demo_v_at, {of_base} from public.{table} b where {same_b};\n    \
-             if not found then\n      return null;\n    end if;\n    return old;\n  \
-             elsif demo_v_kind = 'deleted' then\n    return null;\n  end if;\n{bury}",
-            names = columns.join(", "),
-            of_base = join(columns.iter().map(|name| format!("b.{name}")), ", "),
-            same_b = same_key(self.spec, "b", "old"),
-        )
+        self.copy_base_row("deleted", "    return old;\n") + &bury
     }
 
     /// The queue: constraint triggers on the change table that act on the children of a row that has gone, and check
