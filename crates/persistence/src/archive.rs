@@ -18,8 +18,6 @@ use crate::types::{DbJson, DbTime, DbUuid, sql};
 pub(crate) struct StoredArchive {
     pub(crate) archive: Archive,
     pub(crate) layer: LayerId,
-    /// The base epoch that its layer was made over; [`PART_OF_A_LAYER`] where it was never all that a session had.
-    pub(crate) epoch: i64,
 }
 
 /// Stands for the epoch of an archive of some records. Over the base alone it need not make a whole: what hung on it
@@ -32,8 +30,6 @@ struct ArchiveRow {
     id: DbUuid,
     #[diesel(sql_type = BigInt)]
     layer: i64,
-    #[diesel(sql_type = BigInt)]
-    epoch: i64,
     #[diesel(sql_type = sql::UtcTime)]
     archived_at: DbTime,
     #[diesel(sql_type = sql::UtcTime)]
@@ -65,7 +61,7 @@ pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> 
 /// The archives of a session, newest first.
 pub(crate) fn archive_list(link: &mut Link<'_>, session: SessionId) -> Result<Vec<StoredArchive>> {
     let rows: Vec<ArchiveRow> = link.load(Sql::new(
-        "select a.id, a.layer, a.epoch, a.archived_at, a.expires_at, a.restored_at, a.counts \
+        "select a.id, a.layer, a.archived_at, a.expires_at, a.restored_at, a.counts \
          from demo_archives a join demo_user_sessions s on s.number = a.session_number \
          where s.id = ? order by a.ordinal desc",
         [session.0.into()],
@@ -81,7 +77,6 @@ pub(crate) fn archive_list(link: &mut Link<'_>, session: SessionId) -> Result<Ve
                     counts: counts_from_json(row.counts.0)?,
                 },
                 layer: LayerId(row.layer),
-                epoch: row.epoch,
             })
         })
         .collect()

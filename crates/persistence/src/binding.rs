@@ -195,11 +195,7 @@ fixed_text!(
     "update demo_user_sessions set writes = writes + 1 where id = ? \
      returning number, live_layer, layers_used, archives_made"
 );
-fixed_text!(
-    /// Runs under the write lock, which is guard enough on SQLite.
-    CountWrite,
-    "update demo_user_sessions set writes = writes + 1 where id = ?"
-);
+fixed_text!(CountWrite, "update demo_user_sessions set writes = writes + 1 where id = ?");
 fixed_text!(BindOnPostgres, "select demo.bind_session(?, ?, ?)");
 fixed_text!(
     BindOnSqlite,
@@ -215,6 +211,13 @@ fixed_text!(
      where b.base_id = c.base_id and b.epoch = c.epoch"
 );
 
+/// Counts a unit of work that writes, on SQLite: the write lock is guard enough there, and this takes it where it is the
+/// first statement.
+pub(crate) fn count_write(link: &mut Link<'_>, session: SessionId) -> Result<()> {
+    link.execute(Fixed::<CountWrite, 1>::new([session.0.into()]))?;
+    Ok(())
+}
+
 fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
     if link.dialect() == Dialect::Postgres {
         let mode = if mode == Mode::Write { "write" } else { "read" };
@@ -223,7 +226,7 @@ fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>)
     }
     let writable = i64::from(mode == Mode::Write);
     if mode == Mode::Write {
-        link.execute(Fixed::<CountWrite, 1>::new([session.0.into()]))?;
+        count_write(link, session)?;
     }
     let bound =
         link.execute(Fixed::<BindOnSqlite, 3>::new([writable.into(), now.into(), session.0.into()]))?;

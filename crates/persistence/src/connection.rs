@@ -10,7 +10,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{PgConnection, RunQueryDsl, SqliteConnection};
 use r2d2::{ManageConnection, PooledConnection};
@@ -118,7 +118,7 @@ pub(crate) enum Bind {
     Text(String),
     Int(i64),
     Time(DbTime),
-    Uuid(DbUuid),
+    Uuid(Option<DbUuid>),
     Json(DbJson),
     Bytes(Vec<u8>),
 }
@@ -149,7 +149,13 @@ impl From<DateTime<Utc>> for Bind {
 
 impl From<uuid::Uuid> for Bind {
     fn from(id: uuid::Uuid) -> Self {
-        Self::Uuid(DbUuid(id))
+        Self::Uuid(Some(DbUuid(id)))
+    }
+}
+
+impl From<Option<uuid::Uuid>> for Bind {
+    fn from(id: Option<uuid::Uuid>) -> Self {
+        Self::Uuid(id.map(DbUuid))
     }
 }
 
@@ -249,7 +255,7 @@ macro_rules! engine_backend {
                     Bind::Text(value) => out.push_bind_param::<Text, _>(value),
                     Bind::Int(value) => out.push_bind_param::<BigInt, _>(value),
                     Bind::Time(value) => out.push_bind_param::<sql::UtcTime, _>(value),
-                    Bind::Uuid(value) => out.push_bind_param::<sql::Uuid, _>(value),
+                    Bind::Uuid(value) => out.push_bind_param::<Nullable<sql::Uuid>, _>(value),
                     Bind::Json(value) => out.push_bind_param::<sql::Json, _>(value),
                     Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
                 }

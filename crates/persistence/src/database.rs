@@ -24,7 +24,7 @@ use crate::session;
 use crate::spec::TableSpec;
 use crate::sqlite;
 use crate::sqlite::base_file::StampCache;
-use crate::undo::{RecordsReset, reset_records, undo};
+use crate::undo::{RecordsReset, reset_records, undo, undo_unchanged};
 use crate::url::{DatabaseUrl, sessions_file};
 use crate::verify;
 use crate::{changes, cleanup, reconcile};
@@ -559,12 +559,12 @@ impl Database {
 
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
     /// transaction.
-    fn attached(&self, conn: &mut AnyConnection) -> Result<(i64, Arc<Attached>)> {
+    fn attached(&self, conn: &mut AnyConnection) -> Result<Arc<Attached>> {
         let epoch = verify::epoch(&mut conn.link())?;
         {
             let known = self.inner.attached.read().unwrap_or_else(PoisonError::into_inner);
             if known.0 == epoch {
-                return Ok((epoch, Arc::clone(&known.1)));
+                return Ok(Arc::clone(&known.1));
             }
         }
         let mut link = conn.link();
@@ -574,7 +574,7 @@ impl Database {
         };
         let attached = Arc::new(attached);
         *self.inner.attached.write().unwrap_or_else(PoisonError::into_inner) = (epoch, Arc::clone(&attached));
-        Ok((epoch, attached))
+        Ok(attached)
     }
 
     /// A transaction that writes the engine's own tables, not bound to a session.
@@ -605,20 +605,29 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub fn session(&self, user: &UserKey, new_id: SessionId, now: DateTime<Utc>) -> Result<Session> {
-        let mut found = match self.session_find(user)? {
-            Some(found) => found,
-            None => {
-                self.transaction(|conn| session::session_get_or_create(&mut conn.link(), user, new_id, now))?
+        loop {
+            let Some(found) = self.session_find(user)? else {
+                let made = self.with_connection(Mode::Write, |conn| {
+                    session::session_create(&mut conn.link(), user, new_id, now)
+                })?;
+                match made {
+                    Some(made) => return Ok(made),
+                    // Somebody else has made it meanwhile.
+                    None => continue,
+                }
+            };
+            if !session::session_touch_is_due(&found, now) {
+                return Ok(found);
             }
-        };
-        if session::session_touch_is_due(&found, now) {
-            // A cleanup may have removed the session since it was found.
-            found = self.transaction(|conn| {
+            let touched = self.transaction(|conn| {
                 session::session_touch(&mut conn.link(), found.id, now)?;
-                session::session_get_or_create(&mut conn.link(), user, new_id, now)
+                session::session_find(&mut conn.link(), user)
             })?;
+            // A cleanup may have removed the session since it was found.
+            if let Some(touched) = touched {
+                return Ok(touched);
+            }
         }
-        Ok(found)
     }
 
     /// The user's session, if there is one.
@@ -734,12 +743,25 @@ impl Database {
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
-        self.transaction_over_base(|conn| self.undo_within(conn, &request))
+        let unchanged = |conn: &mut AnyConnection| undo_unchanged(&mut conn.link(), &request);
+        let undone = match self.inner.url {
+            DatabaseUrl::Sqlite(_) => self.transaction_write_first(unchanged)?,
+            // One statement, and so a transaction of its own.
+            DatabaseUrl::Postgres(_) => self.with_connection(Mode::Write, unchanged)?,
+        };
+        match undone {
+            Some(report) => Ok(report),
+            None => self.transaction_over_base(|conn| self.undo_within(conn, &request)),
+        }
     }
 
     pub(crate) fn undo_within(&self, conn: &mut AnyConnection, request: &UndoRequest) -> Result<UndoReport> {
-        let (epoch, attached) = self.attached(conn)?;
-        undo(&mut conn.link(), &attached.tables, request, self.retention(), epoch)
+        // Between two transactions the session may have been reset again.
+        if let Some(report) = undo_unchanged(&mut conn.link(), request)? {
+            return Ok(report);
+        }
+        let attached = self.attached(conn)?;
+        undo(&mut conn.link(), &attached.tables, request, self.retention())
     }
 
     /// Resets some records only, with the changes that depend on them: what was created under a created record goes
@@ -767,7 +789,7 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<ResetReport> {
-        let (_, attached) = self.attached(conn)?;
+        let attached = self.attached(conn)?;
         let request = RecordsReset { session, records, new_id, now };
         let archive = reset_records(&mut conn.link(), &attached.tables, &request, self.retention())?;
         let base_is_sealed = verify::is_sealed(&mut conn.link(), &self.inner.url, &self.inner.stamps)?;
@@ -821,7 +843,7 @@ impl Database {
     ) -> Result<Vec<Change>> {
         self.over_base(Mode::Read, |conn| {
             in_transaction(conn, Mode::Read, |conn| {
-                let (_, attached) = self.attached(conn)?;
+                let attached = self.attached(conn)?;
                 let layer = session::session_live_layer(&mut conn.link(), session)?;
                 let is_wanted = |table: &&TableSpec| {
                     !except.contains(&table.name.as_str())
@@ -887,7 +909,7 @@ impl Database {
     pub fn verify_rows(&self, most: u32) -> Result<(Verification, Vec<DifferingRows>)> {
         self.with_nothing_cached(|conn| {
             let verification = verify::verify(&mut conn.link())?;
-            let (_, attached) = self.attached(conn)?;
+            let attached = self.attached(conn)?;
             let rows = verify::differing_rows(&mut conn.link(), &attached.tables, &verification, most)?;
             Ok((verification, rows))
         })
@@ -948,7 +970,7 @@ impl Database {
     ) -> Result<CleanupReport> {
         let scope = cleanup::Scope { organization, retention: self.retention(), now };
         self.over_base(Mode::Write, |conn| {
-            let (_, attached) = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
+            let attached = in_transaction(conn, Mode::Read, |conn| self.attached(conn))?;
             cleanup::cleanup(conn, &attached.tables, &scope, new_id)
         })
     }
@@ -968,7 +990,7 @@ impl Database {
                 return Ok(None);
             }
             let done = in_transaction(conn, Mode::Read, |conn| self.attached(conn))
-                .and_then(|(_, attached)| cleanup::cleanup(conn, &attached.tables, &scope, new_id));
+                .and_then(|attached| cleanup::cleanup(conn, &attached.tables, &scope, new_id));
             // Also after a failure: the connection returns to the pool and would keep the lock.
             cleanup::unlock(&mut conn.link())?;
             done.map(Some)
@@ -991,7 +1013,7 @@ impl Database {
     /// Only those of the database.
     pub fn base_references(&self, now: DateTime<Utc>) -> Result<BaseReferences> {
         self.read_base(|conn| {
-            let (_, attached) = self.attached(conn)?;
+            let attached = self.attached(conn)?;
             reconcile::references(&mut conn.link(), &attached.tables, now)
         })
     }

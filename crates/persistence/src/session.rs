@@ -5,10 +5,11 @@ use demo_reset_domain::{ChangeCounts, KindCounts, LayerId, SessionId, UserKey, t
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::binding::layer_of;
+use crate::binding::LAYERS_PER_SESSION;
 use crate::cleanup::cleanup_last;
-use crate::connection::{Link, Sql};
+use crate::connection::{Fixed, Link, Sql, fixed_text};
 use crate::database::{Session, SessionSummary, Stats};
+use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::types::{DbTime, DbUuid, sql};
 use crate::verify::base_counts;
@@ -66,31 +67,47 @@ struct NumberRow {
     number: i64,
 }
 
-/// The user's session, made with `new_id` where there is none. Runs in a writing transaction, so that of any
-/// number of simultaneous first calls one makes it and the others find it.
-pub(crate) fn session_get_or_create(
+fixed_text!(
+    /// Its number first: the first layer follows from it, as [`layer_of`](crate::binding::layer_of) has it. Numbers are
+    /// not given out twice.
+    CreateOnSqlite,
+    "insert into demo_user_sessions \
+     (number, id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
+     select n.number, ?, ?, ?, ?, ?, n.number * 16777216 + 1, (select epoch from demo_base) \
+     from (select coalesce((select seq from sqlite_sequence where name = 'demo_user_sessions'), 0) + 1 as number) n \
+     where true on conflict (organization_id, user_id) do nothing"
+);
+fixed_text!(
+    /// A trigger gives it its first layer.
+    CreateOnPostgres,
+    "insert into demo_user_sessions \
+     (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
+     values (?, ?, ?, ?, ?, 0, (select epoch from demo_base)) on conflict (organization_id, user_id) do nothing"
+);
+const _: () =
+    assert!(LAYERS_PER_SESSION == 16_777_216, "the number in CreateOnSqlite, and in demo.number_first_layer");
+
+/// Makes a session for a user who has none; nothing where there is one. One statement, and outside of a transaction one
+/// by itself: of any number of simultaneous first calls one makes it.
+pub(crate) fn session_create(
     link: &mut Link<'_>,
     user: &UserKey,
     new_id: SessionId,
     now: DateTime<Utc>,
-) -> Result<Session> {
-    if let Some(found) = session_find(link, user)? {
-        return Ok(found);
-    }
-    let made: Option<NumberRow> = link.first(Sql::new(
-        "insert into demo_user_sessions \
-         (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
-         values (?, ?, ?, ?, ?, 0, (select epoch from demo_base)) \
-         on conflict (organization_id, user_id) do nothing returning number",
-        [new_id.0.into(), user.organization().into(), user.user().into(), now.into(), now.into()],
-    ))?;
-    if let Some(made) = made {
-        link.execute(Sql::new(
-            "update demo_user_sessions set live_layer = ? where number = ?",
-            [layer_of(made.number, 1).0.into(), made.number.into()],
-        ))?;
-    }
-    session_find(link, user)?.ok_or(Error::UnknownSession)
+) -> Result<Option<Session>> {
+    let values = [new_id.0.into(), user.organization().into(), user.user().into(), now.into(), now.into()];
+    let made = match link.dialect() {
+        Dialect::Sqlite => link.execute(Fixed::<CreateOnSqlite, 5>::new(values))?,
+        Dialect::Postgres => link.execute(Fixed::<CreateOnPostgres, 5>::new(values))?,
+    };
+    // As it will be read back: the databases store microseconds.
+    let now = DbTime::new(now).get();
+    Ok((made == 1).then(|| Session {
+        id: new_id,
+        user: user.clone(),
+        created_at: now,
+        last_activity_at: now,
+    }))
 }
 
 /// Whether the session's activity at `now` is worth a write.

@@ -12,9 +12,11 @@ use demo_reset_domain::{
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::archive::{SideArchive, StoredArchive, archive_list, archive_mark_restored, archive_side_layer};
-use crate::binding::{GuardedSession, guard};
-use crate::connection::{Link, Sql};
+use crate::archive::{
+    SideArchive, StoredArchive, archive_list, archive_mark_restored, archive_side_layer, counts_from_json,
+};
+use crate::binding::{GuardedSession, count_write, guard};
+use crate::connection::{Fixed, Link, Sql, fixed_text};
 use crate::database::{RecordKey, UndoReport};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
@@ -22,6 +24,80 @@ use crate::idempotency::UndoRequest;
 use crate::session::layer_counts;
 use crate::spec::{IndexTerm, TableSpec};
 use crate::sql_text::{join, literal};
+use crate::types::{DbJson, sql};
+
+fixed_text!(
+    /// The newest archive that is available, or the wanted one, where nothing was changed since and the base is the same.
+    ToMakeLive,
+    "select a.session_number, a.ordinal, a.layer, a.counts \
+     from demo_user_sessions s join demo_archives a on a.session_number = s.number \
+     where s.id = ? and a.ordinal = (select o.ordinal from demo_archives o \
+     where o.session_number = s.number and o.restored_at is null and o.expires_at > ? \
+     and coalesce(o.id = ?, true) order by o.ordinal desc limit 1) \
+     and a.epoch = (select epoch from demo_base) and not exists (select 1 from demo_layer_counts c \
+     where c.layer = s.live_layer and c.created + c.edited + c.deleted > 0)"
+);
+fixed_text!(
+    MakeLive,
+    "update demo_user_sessions set live_layer = ?, live_epoch = (select epoch from demo_base) where number = ?"
+);
+fixed_text!(
+    MarkRestored,
+    "update demo_archives set restored_at = ? where session_number = ? and ordinal = ?"
+);
+fixed_text!(UndoOnPostgres, "select id, counts from demo.undo_reset(?, ?, ?)");
+
+/// An archive that can become live as it is.
+#[derive(QueryableByName)]
+struct ToMakeLiveRow {
+    #[diesel(sql_type = BigInt)]
+    session_number: i64,
+    #[diesel(sql_type = BigInt)]
+    ordinal: i64,
+    #[diesel(sql_type = BigInt)]
+    layer: i64,
+    #[diesel(sql_type = sql::Json)]
+    counts: DbJson,
+}
+
+#[derive(QueryableByName)]
+struct MadeLiveRow {
+    #[diesel(sql_type = sql::Json)]
+    counts: DbJson,
+}
+
+/// The undo of most days: nothing was changed since the reset and the base is the same, so that the archived layer becomes
+/// live as it is. Nothing is done where that cannot be, for whatever reason: [`undo`] does what can be done, or says why
+/// not. Looks at the engine's own tables alone. On SQLite it runs in a writing transaction, of which it may be the first
+/// statement; on PostgreSQL it is one statement, and outside of a transaction one by itself.
+pub(crate) fn undo_unchanged(link: &mut Link<'_>, request: &UndoRequest) -> Result<Option<UndoReport>> {
+    let wanted = request.wanted.map(|id| id.0);
+    let counts = match link.dialect() {
+        Dialect::Postgres => {
+            let values = [request.session.0.into(), wanted.into(), request.now.into()];
+            let made: Option<MadeLiveRow> = link.first(Fixed::<UndoOnPostgres, 3>::new(values))?;
+            made.map(|made| made.counts)
+        }
+        Dialect::Sqlite => {
+            count_write(link, request.session)?;
+            let values = [request.session.0.into(), request.now.into(), wanted.into()];
+            let found: Option<ToMakeLiveRow> = link.first(Fixed::<ToMakeLive, 3>::new(values))?;
+            if let Some(found) = &found {
+                make_live(link, LayerId(found.layer), found.session_number)?;
+                let values = [request.now.into(), found.session_number.into(), found.ordinal.into()];
+                link.execute(Fixed::<MarkRestored, 3>::new(values))?;
+            }
+            found.map(|found| found.counts)
+        }
+    };
+    let restored = counts.map(|counts| counts_from_json(counts.0)).transpose()?;
+    Ok(restored.map(|restored| UndoReport { restored, kept_archived: None, replaced: None }))
+}
+
+fn make_live(link: &mut Link<'_>, layer: LayerId, session_number: i64) -> Result<()> {
+    link.execute(Fixed::<MakeLive, 2>::new([layer.0.into(), session_number.into()]))?;
+    Ok(())
+}
 
 /// Brings an archive back. Runs in a writing transaction: all or nothing.
 pub(crate) fn undo(
@@ -29,7 +105,6 @@ pub(crate) fn undo(
     tables: &[TableSpec],
     request: &UndoRequest,
     retention: Retention,
-    epoch: i64,
 ) -> Result<UndoReport> {
     let guarded = guard(link, request.session)?;
     let stored = archive_list(link, request.session)?;
@@ -38,13 +113,7 @@ pub(crate) fn undo(
     let Some(archived) = stored.iter().find(|stored| stored.archive.id == chosen.id) else {
         return Err(demo_reset_domain::UndoRefusal::NothingToUndo.into());
     };
-    let live_counts = layer_counts(link, guarded.live_layer())?;
-    let (restored, side) = if live_counts.is_empty() && archived.epoch == epoch {
-        make_live(link, &guarded, archived.layer, epoch)?;
-        (archived.archive.counts.clone(), None)
-    } else {
-        merge(link, tables, request, &guarded, archived, epoch, retention)?
-    };
+    let (restored, side) = merge(link, tables, request, &guarded, archived, retention)?;
     archive_mark_restored(link, &guarded, archived.archive.id, request.now)?;
     let side_of = |mode| side.filter(|_| request.on_conflict == mode);
     Ok(UndoReport {
@@ -52,14 +121,6 @@ pub(crate) fn undo(
         kept_archived: side_of(OnConflict::KeepCurrent),
         replaced: side_of(OnConflict::RestoreArchived),
     })
-}
-
-fn make_live(link: &mut Link<'_>, guarded: &GuardedSession, layer: LayerId, epoch: i64) -> Result<()> {
-    link.execute(Sql::new(
-        "update demo_user_sessions set live_layer = ?, live_epoch = ? where number = ?",
-        [layer.0.into(), epoch.into(), guarded.number.into()],
-    ))?;
-    Ok(())
 }
 
 /// Merges the archived layer with the live one; what came back, and the archive that was made for what could not
@@ -70,7 +131,6 @@ fn merge(
     request: &UndoRequest,
     guarded: &GuardedSession,
     archived: &StoredArchive,
-    epoch: i64,
     retention: Retention,
 ) -> Result<(ChangeCounts, Option<ArchiveId>)> {
     let layers = Merge {
@@ -107,7 +167,7 @@ fn merge(
     };
     let side = SideArchive { id: request.new_id, archived_at: request.now, expires_at };
     let side = archive_side_layer(link, request.session, guarded, &side)?;
-    make_live(link, guarded, to, epoch)?;
+    make_live(link, to, guarded.number)?;
     Ok((restored, side.map(|archive| archive.id)))
 }
 

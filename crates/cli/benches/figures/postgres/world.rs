@@ -170,11 +170,10 @@ impl World {
                 "with made as (
                    insert into demo.demo_user_sessions
                      (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch)
-                   select gen_random_uuid(), 'crowd', n::text, now(), now(), -n, (select epoch from demo.demo_base)
+                   select gen_random_uuid(), 'crowd', n::text, now(), now(), 0, (select epoch from demo.demo_base)
                    from generate_series(1, {sessions}) n
                    on conflict do nothing returning number)
                  select count(*) from made;
-                 update demo.demo_user_sessions set live_layer = number * 16777216 + 1 where live_layer < 0;
                  create temporary table fresh as select live_layer from demo.demo_user_sessions s
                  where s.organization_id = 'crowd' and not exists
                    (select from demo.demo_layer_counts l where l.layer = s.live_layer);
