@@ -60,7 +60,7 @@ fn copy_script(cluster: &Cluster) -> Result<String> {
         arguments.extend(of_tables.iter().map(String::as_str));
         Ok(String::from_utf8(cluster.program("pg_dump", SOURCE, &arguments)?.stdout)?)
     };
-    let mut script = format!("begin;\n{}", section("pre-data")?);
+    let mut script = format!("begin;\n{}\n{}", cluster.search_words(SOURCE)?, section("pre-data")?);
     for table in &tables {
         let rows = cluster.folder.path().join(format!("{table}.csv")).display().to_string();
         cluster.sql(SOURCE, &format!("\\copy public.{table} to '{rows}' csv"))?;

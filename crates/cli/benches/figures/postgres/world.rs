@@ -78,6 +78,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// What makes the function that the search indexes of `database` call, in another database.
+    pub(crate) fn search_words(&self, database: &str) -> Result<String> {
+        let definition = "select pg_get_functiondef('demo.search_words(text)'::regprocedure)";
+        Ok(format!("create schema demo; {}; ", self.sql(database, definition)?))
+    }
+
     /// The columns of a table.
     fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
         let names = "select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid =";
