@@ -192,6 +192,8 @@ impl Statement {
 pub struct Transaction {
     /// Whether each statement has a savepoint of its own; otherwise the first that fails ends the transaction.
     pub guarded: bool,
+    /// SQLite: `PRAGMA defer_foreign_keys`, until the transaction ends.
+    pub defers: bool,
     pub commits: bool,
     pub statements: Vec<Statement>,
 }
@@ -242,7 +244,8 @@ impl Transaction {
                 Statement::new(Form::Release(at), None, Vec::new(), &["released savepoint"])
             });
         }
-        Self { guarded: random.below(3) > 0, commits: random.below(8) > 0, statements }
+        let defers = schema.backend == Backend::Sqlite && random.below(4) == 0;
+        Self { guarded: random.below(3) > 0, defers, commits: random.below(8) > 0, statements }
     }
 }
 
