@@ -600,8 +600,9 @@ impl Maker<'_> {
                     (Backend::Postgres, 0) => Some(Identity::ByDefault),
                     (Backend::Postgres, 1) => Some(Identity::Always),
                     (Backend::Postgres, 2) => Some(Identity::Serial),
-                    (Backend::Sqlite, 0..=2) if !table.without_row_id => Some(Identity::RowId),
-                    (Backend::Sqlite, 3) if !table.without_row_id => Some(Identity::AutoIncrement),
+                    (Backend::Sqlite, 0) if !table.without_row_id => Some(Identity::AutoIncrement),
+                    // Such a key is the row id, whether one asks for it or not.
+                    (Backend::Sqlite, _) if !table.without_row_id => Some(Identity::RowId),
                     _ => None,
                 };
             }
