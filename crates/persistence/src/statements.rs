@@ -151,6 +151,12 @@ fn meanings(tokens: &[Token], attached: &Attached, dialect: Dialect) -> Vec<&'st
     {
         found.push("a view changes 0 rows: read what you need to know");
     }
+    if dialect == Dialect::Postgres && pair("set", &["constraints"]) {
+        found.push(
+            "SET CONSTRAINTS by name does not reach the references of sessions, which are checked at the end of each \
+             statement, and ALL IMMEDIATE has them checked row by row: leave it out, or change the rows in another order",
+        );
+    }
     if !tokens.iter().any(is_attached) {
         return found;
     }

@@ -169,7 +169,7 @@ pub(crate) fn archived_changes_view(tables: &[TableSpec]) -> String {
 
 /// Statements that make the view and the triggers of each table.
 pub(crate) fn objects(attached: &Attached) -> String {
-    let mut sql = String::new();
+    let mut sql = ROW_BY_ROW_FUNCTION.to_owned();
     for spec in &attached.tables {
         sql.push_str(&view(spec, attached.tracking_columns));
     }
@@ -258,6 +258,17 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
 const OFF: &str = "  perform set_config('demo.host_triggers', '', true);\n";
 const ON: &str = "  perform set_config('demo.host_triggers', '1', true);\n";
 const BACK: &str = "  perform set_config('demo.host_triggers', demo_v_outer, true);\n";
+
+/// What the detail of a broken reference says besides. The queue does its work when the view's statement trigger asks
+/// for it or at COMMIT; anywhere else the host has told PostgreSQL to hold no queue.
+const ROW_BY_ROW: &str = " || demo_changes.demo_row_by_row()";
+
+/// The function that knows: it is called only where a reference is refused.
+pub(crate) const ROW_BY_ROW_FUNCTION: &str = "create or replace function demo_changes.demo_row_by_row() returns text \
+     language plpgsql as $demo$\ndeclare\n  demo_v_stack text;\nbegin\n  get diagnostics demo_v_stack = pg_context;\n  \
+     if pg_trigger_depth() < 2 or demo_v_stack like '%set constraints demo_changes.demo_settle_insert%' then\n    \
+     return '';\n  end if;\n  return ' After SET CONSTRAINTS ALL IMMEDIATE a session has this checked row by row: \
+     change the rows in another order, or leave it out.';\nend\n$demo$;\n";
 
 /// Generates the triggers of one view and its change table.
 struct Triggers<'a> {
@@ -814,7 +825,7 @@ impl Triggers<'_> {
              and exists (select 1 from demo_changes.{table} c where c.demo_layer = new.demo_layer and {same_row} and c.demo_kind <> 'deleted' and {same_values})\n    \
              and ({is_mixed}not exists (select 1 from {parent} p where {is_parent})) then\n    \
              raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {table_name}, schema = 'public',\n      \
-             detail = format({detail}, concat_ws(', ', {values}));\n  end if;\n",
+             detail = format({detail}, concat_ws(', ', {values})){ROW_BY_ROW};\n  end if;\n",
             changed = join(
                 columns
                     .iter()
@@ -865,7 +876,7 @@ impl Triggers<'_> {
             format!(
                 "    if exists (select 1 from {seen} x where {refers}){unless} then\n      \
                  raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {child_name}, schema = 'public',\n        \
-                 detail = format({detail}, concat_ws(', ', {values}));\n    end if;\n",
+                 detail = format({detail}, concat_ws(', ', {values})){ROW_BY_ROW};\n    end if;\n",
                 message = literal(&format!(
                     "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
                     self.spec.name, key.name, child.name

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use super::base_file;
 use super::connect;
 use super::ddl;
-use super::discover::{self, discover};
+use super::discover::{self, discover, has_declared_collation};
 use crate::adapt::{self, Adaptation};
 use crate::attach::{AttachOptions, Attached, Claim, attached_rows, change_count};
 use crate::binding::{Mode, in_transaction};
@@ -19,7 +19,7 @@ use crate::connection::{Link, SessionConnection, Sql};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::host::AttachReport;
-use crate::spec::TableSpec;
+use crate::spec::{ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::{migrate, reconcile, verify};
 
 /// The id of a base that carries none: a host's.
@@ -249,6 +249,16 @@ fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<(Attached, Att
                     "table {}: it refers to the table {}, which is missing",
                     table.name, key.parent
                 ));
+                continue;
+            }
+            let refused = discovery.refused.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.parent));
+            match refused {
+                Some((name, _)) if is_wanted(name) => {}
+                Some((name, reason)) => reasons.push(format!(
+                    "table {}: it refers to the table {name}, which cannot be looked at: {reason}",
+                    table.name
+                )),
+                None => reasons.extend(mismatch(table, key, tables.iter().chain(&outside))),
             }
         }
     }
@@ -296,6 +306,42 @@ fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<(Attached, Att
     let attached =
         Attached { tables, outside, views: discovery.views, tracking_columns: options.tracking_columns };
     Ok((attached, report))
+}
+
+/// Why SQLite itself would refuse to work with a foreign key: its parent's columns are not unique together, as their
+/// declared collations compare. (SQLite says so when rows are written, not when the table is made.)
+fn mismatch<'a>(
+    table: &TableSpec,
+    key: &ForeignKeySpec,
+    mut all: impl Iterator<Item = &'a TableSpec>,
+) -> Option<String> {
+    let parent = all.find(|parent| parent.name.eq_ignore_ascii_case(&key.parent))?;
+    let columns: Option<Vec<usize>> = key.parent_columns.iter().map(|name| parent.column(name)).collect();
+    let is_target = columns.is_some_and(|mut columns| {
+        columns.sort_unstable();
+        let is_all = |mut others: Vec<usize>| {
+            others.sort_unstable();
+            others == columns
+        };
+        let by_index = |index: &IndexSpec| {
+            let plain = index.parts.iter().map(|part| match part.term {
+                IndexTerm::Column(at) if has_declared_collation(&parent.columns[at], part) => Some(at),
+                _ => None,
+            });
+            index.predicate.is_none() && plain.collect::<Option<Vec<usize>>>().is_some_and(is_all)
+        };
+        key.columns.len() == columns.len()
+            && (is_all(parent.key.clone()) || parent.uniques.iter().any(by_index))
+    });
+    (!is_target).then(|| {
+        format!(
+            "table {}: it refers to {} ({}), which is neither the key of that table nor unique (SQLite calls it a \
+             foreign key mismatch): make it unique, or drop the reference",
+            table.name,
+            parent.name,
+            key.parent_columns.join(", ")
+        )
+    })
 }
 
 fn adapted(rebuilt: Result<Adaptation>) -> Result<Adaptation> {

@@ -615,13 +615,10 @@ impl<'a> Triggers<'a> {
     }
 
     /// Forgets broken references to the row that is there now. Within one statement only a table that refers to
-    /// itself can have them.
+    /// itself can have them, and until COMMIT any, since `PRAGMA defer_foreign_keys` defers every key.
     fn forget_as_parent(&self, inserted: bool) -> String {
         let mut sql = String::new();
-        for Incoming { id, child, key, .. } in self.incoming() {
-            if child.name != self.spec.name && !key.deferred {
-                continue;
-            }
+        for Incoming { id, key, .. } in self.incoming() {
             let same = key.parent_columns.iter().enumerate().map(|(at, column)| {
                 format!(
                     "k{} = (select {} from main.{} where {}){}",
@@ -680,8 +677,10 @@ impl<'a> Triggers<'a> {
                 "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
                 self.visible(child, refers)
             ),
+            // SQLite takes RESTRICT for NO ACTION where a transaction defers all its keys.
             Action::Restrict => format!(
-                "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when};\n",
+                "select raise(abort, '{TRIGGER_ERROR}FOREIGN KEY constraint failed') where {}{when} \
+                 and not (select defer_foreign_keys from pragma_defer_foreign_keys);\n{left_behind}",
                 self.visible(child, refers)
             ),
             Action::NoAction => left_behind,

@@ -234,7 +234,9 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
     if has_null_in_key(link, &spec)? {
         return Ok(Err("a row of it has NULL in its key, and could not be told from another".to_owned()));
     }
-    read_indexes(link, &mut spec)?;
+    if let Some(reason) = read_indexes(link, &mut spec)? {
+        return Ok(Err(reason));
+    }
     read_foreign_keys(link, &mut spec, &parsed.deferred_foreign_keys)?;
     Ok(Ok(spec))
 }
@@ -283,23 +285,27 @@ fn reserved_name(spec: &TableSpec) -> Option<String> {
     Some(format!("its column {} has a name that the engine needs", taken.name))
 }
 
-fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<()> {
+/// Whether an index compares a column as the column itself does.
+pub(crate) fn has_declared_collation(column: &ColumnSpec, part: &IndexPart) -> bool {
+    let name = |collation: &Option<String>| collation.as_deref().unwrap_or("binary").to_ascii_lowercase();
+    name(&column.collation) == name(&part.collation)
+}
+
+/// Reads the indexes; why the table cannot be covered, where one of them says so.
+fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<Option<String>> {
     let indexes: Vec<IndexRow> = link.load(Sql::new(
         "select l.name, l.\"unique\" as is_unique, l.origin, s.sql from pragma_index_list(?, 'base') l \
          left join base.sqlite_schema s on s.type = 'index' and s.name = l.name order by l.name",
         [spec.name.as_str().into()],
     ))?;
     for index in indexes {
-        if index.origin == "pk" {
-            continue;
-        }
         let parsed = index.sql.as_deref().map(parse::create_index).unwrap_or_default();
         let parts: Vec<IndexPartRow> = link.load(Sql::new(
             "select cid as column_id, \"desc\" as is_descending, coll as collation \
              from pragma_index_xinfo(?, 'base') where key = 1 order by seqno",
             [index.name.as_str().into()],
         ))?;
-        let parts = parts
+        let parts: Vec<IndexPart> = parts
             .into_iter()
             .enumerate()
             .map(|(position, part)| IndexPart {
@@ -313,6 +319,16 @@ fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<()> {
                 nulls_first: false,
             })
             .collect();
+        if index.origin == "pk" {
+            let is_as_declared = |part: &IndexPart| match part.term {
+                IndexTerm::Column(at) => has_declared_collation(&spec.columns[at], part),
+                IndexTerm::Expression(_) => true,
+            };
+            if !parts.iter().all(is_as_declared) {
+                return Ok(Some("its key compares by another collation than its column declares".to_owned()));
+            }
+            continue;
+        }
         let target = if index.is_unique { &mut spec.uniques } else { &mut spec.indexes };
         target.push(IndexSpec {
             name: index.name,
@@ -321,7 +337,7 @@ fn read_indexes(link: &mut Link<'_>, spec: &mut TableSpec) -> Result<()> {
             nulls_not_distinct: false,
         });
     }
-    Ok(())
+    Ok(None)
 }
 
 fn read_foreign_keys(link: &mut Link<'_>, spec: &mut TableSpec, deferred: &[bool]) -> Result<()> {

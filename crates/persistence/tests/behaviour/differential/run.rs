@@ -112,6 +112,23 @@ fn refusal(error: DieselError) -> Refusal {
     }
 }
 
+/// What a refusal on SQLite is of, in the words that tables and triggers share; none of anything else, which no
+/// statement here should run into.
+fn kind_on_sqlite(refusal: &Refusal) -> Option<&'static str> {
+    const BEGINNINGS: [(&str, &str); 7] = [
+        ("UNIQUE constraint failed", "UNIQUE"),
+        ("NOT NULL constraint failed", "NOT NULL"),
+        ("CHECK constraint failed", "CHECK"),
+        ("FOREIGN KEY constraint failed", "FOREIGN KEY"),
+        ("cannot store ", "type"),
+        ("datatype mismatch", "type"),
+        ("cannot INSERT into generated column", "generated"),
+    ];
+    let message = refusal.message.strip_prefix("demo-reset: ").unwrap_or(&refusal.message);
+    let found = BEGINNINGS.iter().find(|(beginning, _)| message.starts_with(beginning));
+    found.map(|(_, kind)| *kind)
+}
+
 fn texts(conn: &mut AnyConnection, sql: &str) -> QueryResult<Vec<String>> {
     Ok(diesel::sql_query(sql).load::<TextRow>(conn)?.into_iter().map(|row| row.value).collect())
 }
@@ -171,6 +188,8 @@ pub struct Sides<'a> {
     partition_names: Vec<(String, String)>,
     pub counts: Counts,
     touched: BTreeSet<usize>,
+    /// The plain copy refused a COMMIT though no reference is broken: what follows cannot be compared.
+    is_miscounted: bool,
     _host: HostDatabase,
 }
 
@@ -241,6 +260,7 @@ impl<'a> Sides<'a> {
             partition_names,
             counts: Counts::new(),
             touched: BTreeSet::new(),
+            is_miscounted: false,
             _host: host,
         })
     }
@@ -253,6 +273,9 @@ impl<'a> Sides<'a> {
         let session = self.database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
         for transaction in &script.transactions {
             self.transaction(session, transaction)?;
+            if std::mem::take(&mut self.is_miscounted) {
+                return Ok(());
+            }
             let found = self.session_world(session);
             difference("what is there differs", &world(&mut self.plain, self.schema), &found)?;
         }
@@ -280,13 +303,22 @@ impl<'a> Sides<'a> {
                 .live()
                 .any(|(_, table)| table.foreign_keys().any(|key| key.timing.contains("initially deferred")))
         };
-        let guarded = transaction.guarded || self.schema.backend == Backend::Sqlite && has_deferred();
+        let guarded = transaction.guarded
+            || transaction.defers
+            || self.schema.backend == Backend::Sqlite && has_deferred();
         let begin = if self.schema.backend == Backend::Sqlite { "begin immediate" } else { "begin" };
         self.plain.batch_execute(begin).unwrap();
+        const DEFER: &str = "pragma defer_foreign_keys = on";
+        if transaction.defers {
+            self.plain.batch_execute(DEFER).unwrap();
+        }
         let (schema, plain, partition_names) = (self.schema, &mut self.plain, &self.partition_names);
         let mut done: Vec<&Statement> = Vec::new();
         let mut has_failed = false;
         let ended = self.database.write(session, now(), |conn| {
+            if transaction.defers {
+                conn.batch_execute(DEFER).map_err(Error::from)?;
+            }
             for statement in &transaction.statements {
                 let compared = compare(schema, partition_names, plain, conn, statement, guarded);
                 let is_done = compared.map_err(Stop::Different)?;
@@ -326,10 +358,23 @@ impl<'a> Sides<'a> {
             ended => {
                 let committed = self.plain.batch_execute("commit");
                 if committed.is_err() && self.schema.backend == Backend::Sqlite {
+                    // An exception of docs/embedding.md: SQLite counts a deferred key as broken where an UPDATE of
+                    // its key has made a row its own parent, or another letter case has.
+                    let broken = "select \"table\" as value from pragma_foreign_key_check";
+                    self.is_miscounted = ended.is_ok() && texts(&mut self.plain, broken).unwrap().is_empty();
                     self.plain.batch_execute("rollback").unwrap();
+                    if self.is_miscounted {
+                        *self.counts.entry("miscounted by SQLite").or_default() += 1;
+                        return Ok(());
+                    }
                 }
                 match (committed, ended) {
-                    (Ok(()), Ok(())) => Ok(()),
+                    (Ok(()), Ok(())) => {
+                        if transaction.defers {
+                            *self.counts.entry("deferred for a transaction").or_default() += 1;
+                        }
+                        Ok(())
+                    }
                     (Err(expected), Err(Stop::Engine(Error::Constraint { kind, message }))) => {
                         let expected = refusal(expected);
                         let is_same = expected.message == message
@@ -450,8 +495,17 @@ fn compare(
                 || plain_guarded && also_breaks(plain, schema, statement, expected, found)
                 || is_of_another_row
         }
-        // On SQLite a refusal by a trigger has a code of its own, and a view counts no rows.
-        (Answer::Refused(_), Answer::Refused(_)) => true,
+        // On SQLite a refusal by a trigger has a code of its own: its words say which constraint it is of.
+        (Answer::Refused(expected), Answer::Refused(found)) => {
+            let (expected, found) = (kind_on_sqlite(expected), kind_on_sqlite(found));
+            // An exception of docs/embedding.md: of a row that breaks several constraints, that its key is taken is
+            // looked at first.
+            let is_key_first = matches!(expected, Some("NOT NULL" | "CHECK")) && found == Some("UNIQUE");
+            // And of several rows, those that actions reach included, one may come before the other.
+            let is_of_another_row = statement.may_write_several() && expected.is_some();
+            found.is_some() && (expected == found || is_key_first || is_of_another_row)
+        }
+        // And a view counts no rows.
         (Answer::Count(_), Answer::Count(_)) if schema.backend == Backend::Sqlite => true,
         _ => expected == found,
     };
