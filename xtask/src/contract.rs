@@ -10,12 +10,16 @@ use std::{fs, io};
 
 use crate::run::{self, Failure};
 
-/// Requests that a run must come to.
+/// Generated requests that a run must come to.
 const LEAST_REQUESTS: u64 = 20_000;
 /// Statuses of requests that came no further than authentication, validation or a limit.
 const TURNED_AWAY: &[&str] = &["400", "401", "403", "405", "413", "415", "422", "429"];
-/// Operations with fewer requests are not worth a share: those without parameters are asked a few times.
-const FEW: u64 = 30;
+/// What is generated depends on this and on the ids of records; a failure can be asked again with `--seed`.
+const SEED: &str = "20260202";
+/// A run that takes longer hangs: two free cores need a quarter of it.
+const LONGEST: Duration = Duration::from_secs(25 * 60);
+/// What the document has no operation for: asked to see that it is refused.
+const METHODS_OF_NOBODY: &[&str] = &["PUT ", "TRACE "];
 /// The demo users' password on the server that is asked.
 const PASSWORD: &str = "a password for this run alone";
 /// How long a server may take to load its data and answer.
@@ -23,8 +27,8 @@ const START: Duration = Duration::from_secs(120);
 
 /// What the two processes ask, each as a user of its own: one process of Python keeps one core busy.
 const SHARES: &[(&str, &str)] = &[
-    ("demo-admin@acme.example", "^/(api/v1/(auth|demo|cases|users|employees|categories|locations)|[a-z.]*$)"),
-    ("demo-cco@acme.example", "^/api/v1/(rius|investigations|subjects|messages|notes|associations)"),
+    ("demo-admin@acme.example", "^/(api/v1/(auth|demo|cases)|[a-z.]*$)"),
+    ("demo-cco@acme.example", "^/api/v1/(?!auth|demo|cases)"),
 ];
 
 fn home() -> PathBuf {
@@ -47,59 +51,127 @@ fn failed(what: &Path) -> impl Fn(io::Error) -> Failure + '_ {
     move |error| Failure::Other(format!("{}: {error}", what.display()))
 }
 
-fn not_installed(what: &'static str, needs: &'static str) -> impl Fn(Failure) -> Failure {
-    move |failure| Failure::Other(format!("{what} could not be installed, which needs {needs}: {failure}"))
+/// What this task installs below `target`, from where, and what it is for.
+struct Part {
+    /// What is not done without it.
+    what: &'static str,
+    /// Whether it is there already.
+    is_there: fn() -> bool,
+    /// The program that installs it, asked whether it works.
+    installer: (&'static str, &'static [&'static str]),
+    /// How to get that.
+    get: &'static str,
+    install: fn(&Path) -> Result<(), Failure>,
 }
 
-/// Installs what is missing, below `target`.
-fn install() -> Result<(), Failure> {
-    let (home, sources) = (home(), sources());
-    fs::create_dir_all(&home).map_err(failed(&home))?;
-    if !schemathesis().exists() {
-        let made = run::run(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")));
-        made.map_err(not_installed("Schemathesis", "python3 with its module venv"))?;
-        let pip = home.join("venv/bin/pip");
+const SCHEMATHESIS: Part = Part {
+    what: "requests made from the OpenAPI document, by Schemathesis of PyPI",
+    is_there: || schemathesis().exists(),
+    installer: ("python3", &["-c", "import ensurepip, venv"]),
+    get: "python3 with its module venv: apt-get install python3-venv (Debian), brew install python (macOS)",
+    install: |home| {
+        run::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home.join("venv")))?;
         let quiet = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
-        run::run(Command::new(pip).args(quiet).arg(sources.join("requirements.txt")))
-            .map_err(not_installed("Schemathesis", "PyPI"))?;
-    }
-    if !typescript().exists() {
+        let mut install = Command::new(home.join("venv/bin/pip"));
+        run::run(install.args(quiet).arg(sources().join("requirements.txt")))
+    },
+};
+
+const TYPES: Part = Part {
+    what: "types made from the OpenAPI document, by openapi-typescript of npm",
+    is_there: || typescript().exists(),
+    installer: ("npm", &["--version"]),
+    get: "npm: apt-get install npm (Debian), brew install node (macOS)",
+    install: |home| {
         let package = home.join("package.json");
-        fs::copy(sources.join("package.json"), &package).map_err(failed(&package))?;
-        run::run(
-            Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&home),
-        )
-        .map_err(not_installed("openapi-typescript", "npm and its registry"))?;
+        fs::copy(sources().join("package.json"), &package).map_err(failed(&package))?;
+        let quiet = ["install", "--silent", "--no-audit", "--no-fund"];
+        run::run(Command::new("npm").args(quiet).current_dir(home))
+    },
+};
+
+impl Part {
+    /// Installs it if it is missing. Where that cannot be, says what is skipped; in CI nothing is.
+    fn is_ready(&self) -> Result<bool, Failure> {
+        let home = home();
+        fs::create_dir_all(&home).map_err(failed(&home))?;
+        if (self.is_there)() {
+            return Ok(true);
+        }
+        let (program, question) = self.installer;
+        let why = if run::installed(program, question) {
+            match (self.install)(&home) {
+                Ok(()) => return Ok(true),
+                Err(failure) => format!("its installation failed, which needs the network: {failure}"),
+            }
+        } else {
+            format!("{program} is not installed; get {}", self.get)
+        };
+        let skipped = format!("skipped: {}: {why}", self.what);
+        if run::in_ci() {
+            return Err(Failure::Other(format!("in CI no test may be skipped\n  {skipped}")));
+        }
+        run::complain(&skipped);
+        Ok(false)
     }
-    Ok(())
 }
 
-/// Runs all of it.
-pub(crate) fn contract() -> Result<(), Failure> {
-    install()?;
+/// The seed that the arguments name, or the usual one.
+fn seed(arguments: &[String]) -> Result<&str, Failure> {
+    match arguments {
+        [] => Ok(SEED),
+        [flag, seed] if flag == "--seed" && seed.parse::<u32>().is_ok() => Ok(seed),
+        _ => Err(Failure::Usage("expected nothing, or --seed and a whole number below 2^32".to_owned())),
+    }
+}
+
+/// Runs all of it, as far as what it needs can be installed.
+pub(crate) fn contract(arguments: &[String]) -> Result<(), Failure> {
+    let seed = seed(arguments)?;
+    let (has_types, has_requests) = (TYPES.is_ready()?, SCHEMATHESIS.is_ready()?);
+    if !has_types && !has_requests {
+        return Ok(());
+    }
     run::run(&mut run::cargo(["build", "--quiet", "--package", "demo-reset-cli"]))?;
     let mut server = Server::start()?;
-    types(&server)?;
+    if has_types {
+        types(&server)?;
+    }
+    if has_requests { requests(&mut server, seed) } else { Ok(()) }
+}
+
+/// Asks the server all that is generated, and judges what it answered.
+fn requests(server: &mut Server, seed: &str) -> Result<(), Failure> {
+    run::say(&format!("seed {seed}: `cargo xtask contract --seed {seed}` asks the same again"));
     let started = Instant::now();
     let mut asking = Vec::new();
     for (at, (email, paths)) in SHARES.iter().enumerate() {
-        asking.push((at, ask(&server, at, email, paths)?));
+        asking.push(Asking::start(server, at, email, paths, seed)?);
     }
     let mut wrong = Vec::new();
-    for (at, mut process) in asking {
-        let status = process.wait().map_err(failed(&schemathesis()))?;
-        if !status.success() {
-            let log = log_of(at);
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            run::complain(&text);
-            wrong.push(format!("Schemathesis found something, see {}", log.display()));
+    while asking.iter_mut().any(|one| matches!(one.process.try_wait(), Ok(None))) {
+        if started.elapsed() > LONGEST {
+            wrong.push(format!("after {} minutes there is no end in sight", LONGEST.as_secs() / 60));
+            break;
         }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let mut operations = Operations::new();
+    for (at, mut one) in asking.into_iter().enumerate() {
+        if !matches!(one.process.try_wait(), Ok(Some(status)) if status.success()) {
+            let log = log_of(at);
+            run::complain(&fs::read_to_string(&log).unwrap_or_default());
+            wrong.push(format!("Schemathesis did not succeed, see {}", log.display()));
+        }
+        let asked = asked_by(at);
+        count(&fs::read_to_string(&asked).map_err(failed(&asked))?, &mut operations);
     }
     if let Ok(Some(status)) = server.process.try_wait() {
         wrong.push(format!("the server ended ({status}), see {}", home().join("server.log").display()));
     }
+    wrong.extend(judge(&operations, started.elapsed()));
     match server.get("/metrics") {
-        Ok(metrics) => wrong.extend(judge(&metrics, started.elapsed())),
+        Ok(metrics) => wrong.extend(server_errors(&metrics)),
         Err(failure) => wrong.push(failure.to_string()),
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Other(wrong.join("\n  "))) }
@@ -128,67 +200,102 @@ fn log_of(at: usize) -> PathBuf {
     home().join(format!("schemathesis-{at}.log"))
 }
 
-/// Starts one process that asks the operations whose paths match.
-fn ask(server: &Server, at: usize, email: &str, paths: &str) -> Result<Child, Failure> {
-    let log = log_of(at);
-    let file = fs::File::create(&log).map_err(failed(&log))?;
-    let errors = file.try_clone().map_err(failed(&log))?;
-    let base = format!("http://{}", server.address);
-    let mut command = Command::new(schemathesis());
-    command
-        .args(["--config-file", "schemathesis.toml", "run", "--phases", "examples,coverage,fuzzing,stateful"])
-        .args(["--include-path-regex", paths, "--url", &base])
-        .arg(format!("{base}/openapi.json"))
-        .current_dir(sources())
-        .envs([("CONTRACT_URL", base.as_str()), ("CONTRACT_EMAIL", email), ("CONTRACT_PASSWORD", PASSWORD)])
-        .envs([("PYTHONDONTWRITEBYTECODE", "1")])
-        .stdin(Stdio::null())
-        .stdout(file)
-        .stderr(errors);
-    run::complain(&format!("+ schemathesis run --include-path-regex '{paths}' {base}/openapi.json"));
-    command.spawn().map_err(failed(&schemathesis()))
+/// What one process has asked: method, path, status and how often, in a line each.
+fn asked_by(at: usize) -> PathBuf {
+    home().join(format!("asked-{at}.tsv"))
 }
 
-/// What is wrong with the figures that the server itself has counted.
-fn judge(metrics: &str, took: Duration) -> Vec<String> {
-    let operations = requests(metrics);
-    let total: u64 = operations.values().map(|(all, _)| all).sum();
-    run::say(&format!("{total} requests in {} s", took.as_secs()));
-    let mut wrong = Vec::new();
-    if total < LEAST_REQUESTS {
-        wrong.push(format!("{total} requests are fewer than {LEAST_REQUESTS}"));
+/// A process that asks the operations whose paths match. Stopped when dropped.
+struct Asking {
+    process: Child,
+}
+
+impl Asking {
+    fn start(server: &Server, at: usize, email: &str, paths: &str, seed: &str) -> Result<Self, Failure> {
+        let (log, asked) = (log_of(at), asked_by(at));
+        // What a run before has left is not what this one asks.
+        let _ = fs::remove_file(&asked);
+        let file = fs::File::create(&log).map_err(failed(&log))?;
+        let errors = file.try_clone().map_err(failed(&log))?;
+        let base = format!("http://{}", server.address);
+        let mut command = Command::new(schemathesis());
+        command
+            .args(["--config-file", "schemathesis.toml", "run", "--seed", seed])
+            .args(["--phases", "examples,coverage,fuzzing,stateful"])
+            .args(["--include-path-regex", paths, "--url", &base])
+            .arg(format!("{base}/openapi.json"))
+            .current_dir(sources())
+            .envs([
+                ("CONTRACT_URL", base.as_str()),
+                ("CONTRACT_EMAIL", email),
+                ("CONTRACT_PASSWORD", PASSWORD),
+            ])
+            .envs([("CONTRACT_SEED", seed), ("PYTHONDONTWRITEBYTECODE", "1")])
+            .env("CONTRACT_ASKED", &asked)
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors);
+        run::complain(&format!("+ schemathesis run --include-path-regex '{paths}' {base}/openapi.json"));
+        Ok(Self { process: command.spawn().map_err(failed(&schemathesis()))? })
     }
-    for (operation, (all, past)) in &operations {
-        if *all >= FEW && past * 2 < *all {
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // Has ended already, but where something went wrong.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Generated requests by operation: all, and those that came past authentication and validation.
+type Operations = BTreeMap<String, (u64, u64)>;
+
+/// Counts what a process has asked: lines of method, path, status and how often.
+fn count(asked: &str, operations: &mut Operations) {
+    for line in asked.lines() {
+        let mut parts = line.split('\t');
+        let mut part = || parts.next().unwrap_or_default();
+        let (method, path, status) = (part(), part(), part());
+        let times = part().parse().unwrap_or(0);
+        let (all, past) = operations.entry(format!("{method} {path}")).or_default();
+        *all += times;
+        if !TURNED_AWAY.contains(&status) {
+            *past += times;
+        }
+    }
+}
+
+/// What is wrong with what was asked.
+fn judge(operations: &Operations, took: Duration) -> Vec<String> {
+    // A method that a path does not have is no operation.
+    let is_operation =
+        |operation: &str| !METHODS_OF_NOBODY.iter().any(|method| operation.starts_with(method));
+    let total: u64 = operations.values().map(|(all, _)| all).sum();
+    let mut wrong = Vec::new();
+    let mut least = (100, "");
+    for (operation, (all, past)) in operations.iter().filter(|(operation, _)| is_operation(operation)) {
+        least = least.min((past * 100 / (*all).max(1), operation));
+        if past * 2 < *all {
             wrong.push(format!("{operation}: only {past} of {all} requests came past validation"));
         }
     }
-    wrong.extend(metrics.lines().filter(|line| line.contains("status=\"5")).map(str::to_owned));
+    run::say(&format!(
+        "{total} requests to {} operations in {} s; of each at least {} % came past validation ({})",
+        operations.keys().filter(|operation| is_operation(operation)).count(),
+        took.as_secs(),
+        least.0,
+        least.1
+    ));
+    if total < LEAST_REQUESTS {
+        wrong.push(format!("{total} requests are fewer than {LEAST_REQUESTS}"));
+    }
     wrong
 }
 
-/// Requests by operation: all, and those that came past authentication and validation.
-fn requests(metrics: &str) -> BTreeMap<String, (u64, u64)> {
-    let mut operations = BTreeMap::<String, (u64, u64)>::new();
-    for line in metrics.lines().filter(|line| line.starts_with("http_requests_total{")) {
-        let label = |name: &str| {
-            line.split_once(&format!("{name}=\""))
-                .and_then(|(_, rest)| rest.split('"').next())
-                .unwrap_or_default()
-        };
-        let (method, route, status) = (label("method"), label("route"), label("status"));
-        // Addresses and methods that the document does not have belong to no operation.
-        if route == "none" || status == "405" {
-            continue;
-        }
-        let count = line.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0);
-        let (all, past) = operations.entry(format!("{method} {route}")).or_default();
-        *all += count;
-        if !TURNED_AWAY.contains(&status) {
-            *past += count;
-        }
-    }
-    operations
+/// What the server has answered with a 5xx, by its own count.
+fn server_errors(metrics: &str) -> impl Iterator<Item = String> {
+    metrics.lines().filter(|line| line.contains("status=\"5")).map(str::to_owned)
 }
 
 /// A server over a database of its own; stopped and removed when dropped.
@@ -259,19 +366,33 @@ impl Drop for Server {
 mod tests {
     use super::*;
 
-    const METRICS: &str = "# TYPE http_requests_total counter\n\
-        http_requests_total{method=\"GET\",route=\"/a\",status=\"200\"} 40\n\
-        http_requests_total{method=\"GET\",route=\"/a\",status=\"422\"} 60\n\
-        http_requests_total{method=\"PUT\",route=\"/a\",status=\"405\"} 9\n\
-        http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 9\n";
+    #[test]
+    fn a_run_is_judged_by_what_was_asked_and_how_far_it_came() {
+        let mut operations = Operations::new();
+        count("GET\t/a\t200\t40\nGET\t/a\t422\t60\nTRACE\t/a\t405\t9\n", &mut operations);
+        count("GET\t/b\t404\t1\nGET\t/b\t401\t1\n", &mut operations);
+        assert_eq!(operations["GET /a"], (100, 40));
+        let wrong = judge(&operations, Duration::ZERO);
+        assert!(wrong[0].contains("GET /a: only 40 of 100"), "{wrong:?}");
+        assert!(wrong[1].contains("111 requests are fewer"), "{wrong:?}");
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        count(&format!("GET\t/a\t304\t{LEAST_REQUESTS}"), &mut operations);
+        assert_eq!(judge(&operations, Duration::ZERO), Vec::<String>::new());
+    }
 
     #[test]
-    fn a_run_is_judged_by_what_the_server_counted() {
-        assert_eq!(requests(METRICS), BTreeMap::from([("GET /a".to_owned(), (100, 40))]));
-        let wrong = judge(METRICS, Duration::ZERO);
-        assert!(wrong[0].contains("fewer than"), "{wrong:?}");
-        assert!(wrong[1].contains("only 40 of 100"), "{wrong:?}");
-        let broken = METRICS.replace("422", "500");
-        assert!(judge(&broken, Duration::ZERO).iter().any(|line| line.contains("status=\"500\"")));
+    fn an_answer_with_a_server_error_is_told() {
+        let metrics = "x{route=\"/a\",status=\"200\"} 1\nx{route=\"/a\",status=\"503\"} 1\n";
+        assert_eq!(server_errors(metrics).count(), 1);
+    }
+
+    #[test]
+    fn a_seed_is_a_number() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(seed(&[]).unwrap(), SEED);
+        assert_eq!(seed(&words(&["--seed", "7"])).unwrap(), "7");
+        for wrong in [&["--seed"][..], &["--seed", "x"], &["7"]] {
+            assert!(seed(&words(wrong)).is_err(), "{wrong:?}");
+        }
     }
 }

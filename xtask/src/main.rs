@@ -25,7 +25,8 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
   charts          draw the charts in docs/charts anew, from the data
-  contract        ask a server everything that its OpenAPI document allows, and generate types from the document
+  contract        ask a server everything that its OpenAPI document allows, and generate types from the document; --seed
+                  asks something else
   fuzz <target>   search for input that a target of fuzz/ fails on, for a minute or the seconds given
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
   bench           the benchmarks, written to docs/benchmarks.md; with --quick or the names of groups only shown
@@ -55,7 +56,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "seed" | "reset" | "migrate" => demo::command(task, arguments),
         "test" => suite::test(arguments),
         "charts" => suite::charts(),
-        "contract" => contract::contract(),
+        "contract" => contract::contract(arguments),
         "screenshots" => suite::screenshots(),
         "fuzz" => fuzz::fuzz(arguments),
         "bench" => suite::bench(arguments),

@@ -60,6 +60,8 @@ pub enum ApiError {
         /// The methods it is for.
         allow: String,
     },
+    /// A page of another origin asked whether it may do something, and may not.
+    PreflightRefused(String),
     /// No token, or one that is not accepted.
     Unauthorized {
         /// Why.
@@ -305,6 +307,9 @@ impl Problem {
                 "Method not allowed",
                 format!("Expected one of {allow}."),
             ),
+            ApiError::PreflightRefused(reason) => {
+                Self::new(StatusCode::BAD_REQUEST, "preflight_refused", "Not for this origin", reason)
+            }
             ApiError::Unauthorized { reason } => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Sign-in required", *reason)
             }

@@ -1,8 +1,8 @@
 //! The audit trail: one entry for every write of a user, in the same transaction and so in the same layer.
 
 use chrono::{DateTime, Utc};
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::fields::{Field, FieldKind, LONG, SHORT};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::records::{TRACKING_FIELDS, Tracking, case_exists};
 use crate::schema::audit_logs;
+use crate::words::{self, of_organization};
 
 /// The kinds of record that sessions write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -279,7 +280,10 @@ pub const AUDIT_FIELDS: &[Field] = &[
 
 impl Activity {
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec = ListSpec {
+        filters: &[Filter::Created, Filter::Words(&words::ACTIVITY)],
+        sorts: &[SortKey::CreatedAt],
+    };
 }
 
 /// The audit entries of a case and of what hangs on it.
@@ -293,11 +297,10 @@ pub fn activity_list(
     list: &ListQuery,
 ) -> Result<Page<Activity>> {
     case_exists(conn, organization, case_id)?;
+    let words = words::ACTIVITY.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = audit_logs::table
-            .filter(audit_logs::organization_id.eq(DbUuid(organization)))
-            .filter(audit_logs::case_id.eq(DbUuid(case_id)))
-            .into_boxed::<MultiBackend>();
+        let mut query =
+            of_organization!(audit_logs, organization, words).filter(audit_logs::case_id.eq(DbUuid(case_id)));
         created_between!(query, list, audit_logs::created_at);
         query
     };

@@ -1,5 +1,6 @@
 //! Lists: filters, order, and pages that continue where the last one ended (keyset, never an offset).
 
+use demo_reset_persistence::SearchIndex;
 use demo_reset_persistence::types::{DbTime, DbUuid};
 use uuid::Uuid;
 
@@ -31,8 +32,8 @@ pub enum Filter {
     Category,
     /// `createdFrom` and `createdTo`, both inclusive.
     Created,
-    /// `q`: words, each of which is the beginning of a word in one of the record's texts.
-    Words,
+    /// `q`: words, each of which is the beginning of a word in one of these texts of the record.
+    Words(&'static SearchIndex),
 }
 
 /// What a list is ordered by. The id breaks ties.
@@ -141,7 +142,7 @@ impl Filter {
             Self::Severity(_) => SEVERITY,
             Self::Category => CATEGORY,
             Self::Created => CREATED,
-            Self::Words => WORDS,
+            Self::Words(_) => WORDS,
         }
     }
 }
@@ -217,7 +218,7 @@ impl ListSpec {
                     if name == "createdFrom" { &mut query.created_from } else { &mut query.created_to };
                 *bound = Some(time);
             }
-            Some(Filter::Words) => {
+            Some(Filter::Words(_)) => {
                 let is_text = !value.contains('\0') && value.chars().count() <= SHORT;
                 query.words = Some(
                     is_text

@@ -482,7 +482,8 @@ impl Employee {
         CREATED_AT,
     ];
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Words], sorts: &[SortKey::Name] };
+    pub const LIST: ListSpec =
+        ListSpec { filters: &[Filter::Words(&words::EMPLOYEES)], sorts: &[SortKey::Name] };
 }
 
 /// The employees of an organization, by last name; with words given, those whose names, address and number have words

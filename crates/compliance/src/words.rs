@@ -34,7 +34,29 @@ pub(crate) const EMPLOYEES: SearchIndex = SearchIndex {
     columns: &["first_name", "last_name", "email", "employee_number"],
 };
 
-/// Every table whose rows are found by words.
+/// Subjects. Like all that hangs on one record, so few that they are read and not indexed.
+pub(crate) const SUBJECTS: SearchIndex = SearchIndex {
+    table: keyed("subjects"),
+    columns: &["name", "relationship", "department", "location", "job_title", "manager_name", "notes"],
+};
+
+/// Messages.
+pub(crate) const MESSAGES: SearchIndex =
+    SearchIndex { table: keyed("case_messages"), columns: &["subject", "content"] };
+
+/// Notes.
+pub(crate) const NOTES: SearchIndex =
+    SearchIndex { table: keyed("investigation_notes"), columns: &["content", "author_name"] };
+
+/// Associations.
+pub(crate) const ASSOCIATIONS: SearchIndex =
+    SearchIndex { table: keyed("riu_case_associations"), columns: &["notes"] };
+
+/// Audit entries.
+pub(crate) const ACTIVITY: SearchIndex =
+    SearchIndex { table: keyed("audit_logs"), columns: &["action_description", "actor_name"] };
+
+/// Every table whose words are indexed.
 pub const SEARCHED: [SearchIndex; 4] = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES];
 
 /// Makes what words are found by, of a base that is being loaded and whose rows are in.

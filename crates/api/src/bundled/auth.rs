@@ -21,9 +21,9 @@ use crate::routing::Endpoint;
 
 /// Told of every token that does not hold, whatever is wrong with it.
 const REFUSED: &str = "The token is not valid or has expired.";
-/// The longest e-mail address, in bytes.
+/// The longest e-mail address, in characters.
 const MAX_EMAIL: usize = 320;
-/// The longest password, in bytes: hashing more would only serve to keep the server busy.
+/// The longest password, in characters: hashing more would only serve to keep the server busy.
 const MAX_PASSWORD: usize = 1024;
 
 /// The routes of sign-in.
@@ -121,9 +121,11 @@ fn text_field(
     max: usize,
     errors: &mut Vec<(String, String)>,
 ) -> String {
-    let text = body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty() && text.len() <= max);
+    // No database keeps U+0000 in text: nobody can be called so.
+    let is_text = |text: &&str| !text.is_empty() && text.chars().count() <= max && !text.contains('\0');
+    let text = body.get(name).and_then(Value::as_str).filter(is_text);
     if text.is_none() {
-        errors.push((name.to_owned(), format!("expected text of 1 to {max} bytes")));
+        errors.push((name.to_owned(), format!("expected text of 1 to {max} characters without U+0000")));
     }
     text.unwrap_or_default().to_owned()
 }

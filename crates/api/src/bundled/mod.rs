@@ -83,7 +83,8 @@ pub fn configure(state: web::Data<AppState>) -> impl FnOnce(&mut web::ServiceCon
             .configure(mount(console::endpoints()))
             .configure(mount(console::assets()))
             .configure(mount(metrics::endpoints()))
-            .configure(documents::configure)
+            .configure(mount(documents::endpoints()))
+            .configure(mount(documents::assets()))
             .service(api)
             .default_service(web::to(no_route));
     }

@@ -217,12 +217,17 @@ impl Operation {
         for filter in spec.filters {
             let words = match filter {
                 Filter::Status(words) | Filter::Severity(words) => Some(words),
-                Filter::Category | Filter::Created | Filter::Words => None,
+                Filter::Category | Filter::Created | Filter::Words(_) => None,
             };
             for (name, kind) in filter.parameters() {
                 let schema = words
                     .map_or_else(|| kind_schema(*kind), |words| json!({ "type": "string", "enum": words }));
-                self.parameters.push(query(name, schema));
+                let mut parameter = query(name, schema);
+                parameter["description"] = filter_description(*filter, name).into();
+                if let Filter::Words(_) = filter {
+                    parameter["example"] = "invoice".into();
+                }
+                self.parameters.push(parameter);
             }
         }
         self.refused("Invalid").versioned()
@@ -245,6 +250,41 @@ impl Operation {
             operation["security"] = json!([]);
         }
         operation
+    }
+}
+
+/// What a filter keeps.
+fn filter_description(filter: Filter, parameter: &str) -> String {
+    match (filter, parameter) {
+        (Filter::Words(index), _) => format!(
+            "Full text: only records that have every word of it, in any order, each as the beginning of a word in {}. \
+             A word is a run of ASCII letters and digits and of everything beyond ASCII but punctuation. ASCII letters \
+             match in any case, others as they are given, small, in capitals or with a capital in front; accents count, \
+             and of a longer word 64 characters. Text without a word keeps every record. Both databases find the same.",
+            join_fields(index.columns)
+        ),
+        (Filter::Created, "createdFrom") => "Only what was created at this time or later.".to_owned(),
+        (Filter::Created, _) => "Only what was created at this time or earlier.".to_owned(),
+        (Filter::Category, _) => "Only records of this category.".to_owned(),
+        (Filter::Status(_), _) => "Only records of this status.".to_owned(),
+        (Filter::Severity(_), _) => "Only records of this severity.".to_owned(),
+    }
+}
+
+/// Columns as their fields are called in JSON.
+fn join_fields(columns: &[&str]) -> String {
+    let field = |column: &&str| {
+        let mut words = column.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |name, word| {
+            let (initial, rest) = word.split_at(1.min(word.len()));
+            name + &initial.to_uppercase() + rest
+        })
+    };
+    let fields: Vec<String> = columns.iter().map(|column| format!("`{}`", field(column))).collect();
+    match fields.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => fields.concat(),
     }
 }
 
@@ -870,6 +910,11 @@ fn example(field: &Field) -> Value {
     }
 }
 
+/// What one signs in with.
+fn credential(max: usize) -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": "^[^\\u0000]+$" })
+}
+
 fn sign_in_schemas(schemas: &mut Map<String, Value>) {
     let text = json!({ "type": "string" });
     let id = json!({ "type": "string", "format": "uuid" });
@@ -882,10 +927,8 @@ fn sign_in_schemas(schemas: &mut Map<String, Value>) {
         ("organizationId", id),
     ]);
     schemas.insert("SignedInUser".to_owned(), user);
-    let mut credentials = described(&[
-        ("email", json!({ "type": "string", "minLength": 1, "maxLength": 320 })),
-        ("password", json!({ "type": "string", "minLength": 1, "maxLength": 1024, "format": "password" })),
-    ]);
+    let mut credentials = described(&[("email", credential(320)), ("password", credential(1024))]);
+    credentials["properties"]["password"]["format"] = "password".into();
     credentials["examples"] = json!([{ "email": "demo-cco@acme.example", "password": "…" }]);
     schemas.insert("Credentials".to_owned(), credentials);
     let token = described(&[

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use actix_cors::Cors;
+use actix_cors::{Cors, CorsError};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
@@ -22,6 +22,7 @@ use super::metrics::measure;
 use super::schedule;
 use super::state::AppState;
 use crate::engine::Engine;
+use crate::error::ApiError;
 use crate::request_id::assign_request_id;
 
 /// How the server runs.
@@ -160,10 +161,24 @@ pub fn app(
     App::new()
         .configure(configure(state))
         .wrap(Compress::default())
-        .wrap(from_fn(security_headers))
         .wrap(cors(cors_origins))
+        .wrap(from_fn(tell_refused_preflights))
+        .wrap(from_fn(security_headers))
         .wrap(from_fn(measure))
         .wrap(from_fn(assign_request_id))
+}
+
+/// Middleware: a browser that asks for a page of an origin that is not allowed gets a problem, as everybody does.
+async fn tell_refused_preflights(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let response = next.call(request).await?;
+    let refusal = response.response().error().and_then(|error| error.as_error::<CorsError>());
+    Ok(match refusal.map(ToString::to_string) {
+        Some(reason) => response.error_response(ApiError::PreflightRefused(reason)).map_into_right_body(),
+        None => response.map_into_left_body(),
+    })
 }
 
 /// Middleware: answers are data, so no browser may guess their type, frame them, or run anything in them.

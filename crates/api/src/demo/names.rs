@@ -158,8 +158,11 @@ pub(crate) fn key_text(key: &[String]) -> String {
     key.iter().map(|value| value.replace('%', "%25").replace('/', "%2F")).collect::<Vec<_>>().join("/")
 }
 
-/// The values of a key that was written by [`key_text`].
+/// The values of a key that was written by [`key_text`]. None has U+0000, which PostgreSQL takes in no text.
 fn key_values(text: &str) -> Option<Vec<String>> {
+    if text.contains('\0') {
+        return None;
+    }
     let value = |part: &str| {
         let is_escaped = part.split('%').skip(1).all(|rest| rest.starts_with("2F") || rest.starts_with("25"));
         is_escaped.then(|| part.replace("%2F", "/").replace("%25", "%"))
@@ -188,5 +191,6 @@ mod tests {
         }
         assert_eq!(key_text(&["a/b".to_owned(), "c%".to_owned()]), "a%2Fb/c%25");
         assert_eq!(key_values("50%"), None);
+        assert_eq!(key_values("a\0"), None);
     }
 }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::body::parameters;
 use crate::error::{ApiError, Invalid};
@@ -72,7 +73,10 @@ pub(super) fn write_cursor<P: Serialize>(position: &P) -> Result<String, ApiErro
 }
 
 fn read_cursor<P: DeserializeOwned>(cursor: &str) -> Option<P> {
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+    let position: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    // PostgreSQL takes no text with U+0000, and no position has one: keys are JSON.
+    let has_nul = position.as_array()?.iter().filter_map(Value::as_str).any(|text| text.contains('\0'));
+    if has_nul { None } else { serde_json::from_value(position).ok() }
 }
 
 /// The items of the page and the cursor of the next one. `found` holds one item more than the limit where more

@@ -99,6 +99,9 @@ async fn mounted_over(url: &DatabaseUrl) {
         (&changes["items"][0]["kind"], &changes["items"][0]["entityId"]),
         (&json!("deleted"), &json!("1"))
     );
+    let nothing: Value =
+        call_and_read_body_json(&app, get("/api/demo/changes?entityType=accounts&entityId=%00")).await;
+    assert_eq!(nothing["errors"][0]["field"], "entityId", "{nothing}");
     let verify: Value = call_and_read_body_json(&app, get("/api/demo/verify")).await;
     assert_eq!(verify["counts"]["base"], json!({ "accounts": 2, "bookings": 3 }));
     assert_eq!(verify["counts"]["user"], session["changes"]);

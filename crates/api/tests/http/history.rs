@@ -225,4 +225,11 @@ async fn wrong_parameters_of_the_history_are_named(backend: Backend) {
     let far = "WzkyMjMzNzIwMzY4NTQ3NzU4MDcsImNhc2VzIiwiW10iXQ";
     let refused = ann.get(&format!("/demo/changes?cursor={far}")).await;
     assert_eq!(refused.invalid_fields(), ["cursor"]);
+    // U+0000, which PostgreSQL takes in no text.
+    for path in [
+        "/demo/changes?cursor=WzEsImNhc2VzIiwiYVx1MDAwMCJd".to_owned(),
+        format!("/demo/archives/{id}?cursor=WyJjYXNlcyIsImFcdTAwMDAiXQ"),
+    ] {
+        assert_eq!(ann.get(&path).await.invalid_fields(), ["cursor"], "{path}");
+    }
 }

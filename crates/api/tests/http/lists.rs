@@ -1,9 +1,13 @@
 use serde_json::{Value, json};
 
-use crate::fixture::{ANN, BEN, Backend, CASE, CATEGORY, Client, Server, on_each_database};
+use crate::fixture::{
+    ANN, BEN, Backend, CASE, CATEGORY, Client, INVESTIGATION, MESSAGE, NOTE, SUBJECT, Server,
+    on_each_database,
+};
 
 on_each_database! {
     words_find_base_records_and_the_sessions_own_edits,
+    words_find_what_hangs_on_a_record,
     a_list_shows_the_newest_first_and_counts_them_all,
     every_order_walks_through_everything_once,
     an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now,
@@ -147,4 +151,40 @@ async fn words_find_base_records_and_the_sessions_own_edits(backend: Backend) {
     assert_eq!(ann.total("/investigations?q=nowhere").await, 0);
     let long = "x".repeat(501);
     assert_eq!(ann.get(&format!("/cases?q={long}")).await.invalid_fields(), ["q"]);
+}
+
+async fn words_find_what_hangs_on_a_record(backend: Backend) {
+    let server = Server::on(backend).await;
+    let (ann, ben) = (server.sign_in(ANN).await, server.sign_in(BEN).await);
+    for (list, single, patch) in [
+        (format!("/cases/{CASE}/subjects"), format!("/subjects/{SUBJECT}"), json!({ "jobTitle": "Zöllner" })),
+        (
+            format!("/investigations/{INVESTIGATION}/notes"),
+            format!("/notes/{NOTE}"),
+            json!({ "content": "Zöllner" }),
+        ),
+    ] {
+        let all = ann.total(&list).await;
+        assert_eq!(ann.total(&format!("{list}?q=z%C3%B6lln")).await, 0, "{list}");
+        ann.patch(&single, patch).await.expect(200);
+        let found = ann.get(&format!("{list}?q=z%C3%B6lln")).await.expect(200);
+        assert_eq!(
+            (&found["total"], &found["items"][0]["changeKind"]),
+            (&json!(1), &json!("edited")),
+            "{list}"
+        );
+        assert_eq!(ben.total(&format!("{list}?q=z%C3%B6lln")).await, 0, "{list}");
+        assert_eq!(ann.total(&list).await, all);
+    }
+    let messages = format!("/cases/{CASE}/messages");
+    assert_eq!(ann.total(&format!("{messages}?q=news")).await, 1);
+    assert_eq!(ann.total(&format!("{messages}?q=news%20nowhere")).await, 0);
+    ann.delete(&format!("/messages/{MESSAGE}")).await.expect(204);
+    assert_eq!(ann.total(&format!("{messages}?q=news")).await, 0);
+    let activity = format!("/cases/{CASE}/activity");
+    assert_eq!(ann.total(&format!("{activity}?q=deleted")).await, 1);
+    assert!(ann.total(&activity).await > 1);
+    let reports = format!("/cases/{CASE}/rius");
+    assert_eq!(ann.total(&format!("{reports}?q=nowhere")).await, 0);
+    assert_eq!(ann.get(&format!("{reports}?q=%00")).await.invalid_fields(), ["q"]);
 }

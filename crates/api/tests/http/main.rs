@@ -10,6 +10,7 @@ mod console;
 mod contract;
 mod demo_sessions;
 mod document;
+mod fields;
 mod fixture;
 mod health;
 mod history;

@@ -18,7 +18,9 @@ on_each_database! {
 
 async fn an_unknown_address_is_a_problem_too(backend: Backend) {
     let server = Server::on(backend).await;
-    for path in ["/nothing", "/api/v1", "/api/v1/nothing", "/api/v1/demo/nothing", "/api/v1/cases/"] {
+    for path in
+        ["/nothing", "/api/v1", "/api/v1/nothing", "/api/v1/demo/nothing", "/api/v1/cases/", "/docs/nothing"]
+    {
         assert_eq!(server.get(path).await.problem(404), "no_route", "{path}");
     }
 }

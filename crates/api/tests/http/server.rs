@@ -1,6 +1,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use chrono::DateTime;
 use demo_reset_api::{ServeError, ServerConfig, bind, serve};
@@ -54,6 +55,50 @@ async fn only_configured_origins_may_call_from_a_page() {
     let allowed = from("https://demo.example").await;
     assert_eq!(allowed.header("access-control-allow-origin"), "https://demo.example");
     assert_eq!(from("https://evil.example").await.header("access-control-allow-origin"), "");
+}
+
+/// What a browser asks before a page of another origin may send this.
+fn preflight(origin: &str, method: &str, header: &str) -> TestRequest {
+    TestRequest::with_uri("/api/v1/cases")
+        .method(Method::OPTIONS)
+        .insert_header(("origin", origin))
+        .insert_header(("access-control-request-method", method))
+        .insert_header(("access-control-request-headers", header))
+}
+
+#[actix_web::test]
+async fn a_page_may_send_what_the_api_takes_and_nothing_else() {
+    let config = ServerConfig {
+        cors_origins: vec!["https://demo.example".to_owned()],
+        sign_in_limits: no_limits(),
+        ..ServerConfig::default()
+    };
+    let server = Server::with(Backend::Sqlite, config).await;
+    for method in ["GET", "POST", "PATCH", "DELETE"] {
+        for header in ["authorization", "content-type", "if-match", "if-none-match", "idempotency-key"] {
+            let answer = server.send(preflight("https://demo.example", method, header)).await;
+            assert_eq!((answer.status, answer.text.as_str()), (200, ""), "{method} {header}");
+            assert_eq!(answer.header("access-control-allow-origin"), "https://demo.example");
+            assert!(answer.header("access-control-allow-methods").contains(method), "{method}");
+            assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+        }
+    }
+    for (origin, method, header) in [
+        ("https://evil.example", "GET", "authorization"),
+        ("https://demo.example.evil.example", "GET", "authorization"),
+        ("http://demo.example", "GET", "authorization"),
+        ("null", "GET", "authorization"),
+        ("https://demo.example", "PUT", "authorization"),
+        ("https://demo.example", "GET", "x-user"),
+    ] {
+        let answer = server.send(preflight(origin, method, header)).await;
+        assert_eq!(answer.problem(400), "preflight_refused", "{origin} {method} {header}");
+        assert_eq!(answer.header("access-control-allow-origin"), "");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    let closed = Server::on(Backend::Sqlite).await;
+    let answer = closed.send(preflight("https://demo.example", "GET", "authorization")).await;
+    assert_eq!(answer.problem(400), "preflight_refused", "no origin is allowed unless one is configured");
 }
 
 async fn two_servers_over_one_database_accept_each_others_tokens(backend: Backend) {

@@ -56,6 +56,13 @@ async fn sign_in_names_the_fields_that_are_wrong(backend: Backend) {
     let post = |body| server.send(TestRequest::post().uri("/api/v1/auth/login").set_json(body));
     assert_eq!(post(json!({ "email": ANN })).await.invalid_fields(), ["password"]);
     assert_eq!(post(json!({ "email": 1, "password": "" })).await.invalid_fields(), ["email", "password"]);
+    // U+0000, which PostgreSQL takes in no text.
+    let nul = json!({ "email": "ann\0@acme.example", "password": "\0" });
+    assert_eq!(post(nul).await.invalid_fields(), ["email", "password"]);
+    // Limits are in characters, as the document says.
+    let long = |count: usize| json!({ "email": "ü".repeat(count), "password": PASSWORD });
+    post(long(320)).await.problem(401);
+    assert_eq!(post(long(321)).await.invalid_fields(), ["email"]);
     let unknown = json!({ "email": ANN, "password": PASSWORD, "otp": 1 });
     assert_eq!(post(unknown).await.invalid_fields(), ["otp"]);
 }

@@ -1,7 +1,7 @@
 //! Associations: which RIUs a case came from.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::riu_case_associations;
+use crate::words::{self, of_organization};
 
 /// What a user writes in an association.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
@@ -101,7 +102,10 @@ impl From<(AssociationRow, Tracking)> for Association {
 
 impl Association {
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec = ListSpec {
+        filters: &[Filter::Created, Filter::Words(&words::ASSOCIATIONS)],
+        sorts: &[SortKey::CreatedAt],
+    };
 
     fn audited(&self) -> Audited {
         Audited {
@@ -147,11 +151,10 @@ pub fn association_list(
     list: &ListQuery,
 ) -> Result<Page<Association>> {
     case_exists(conn, organization, case_id)?;
+    let words = words::ASSOCIATIONS.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = riu_case_associations::table
-            .filter(riu_case_associations::organization_id.eq(DbUuid(organization)))
-            .filter(riu_case_associations::case_id.eq(DbUuid(case_id)))
-            .into_boxed::<MultiBackend>();
+        let mut query = of_organization!(riu_case_associations, organization, words)
+            .filter(riu_case_associations::case_id.eq(DbUuid(case_id)));
         created_between!(query, list, riu_case_associations::created_at);
         query
     };

@@ -190,7 +190,7 @@ impl Case {
             Filter::Severity(SEVERITIES),
             Filter::Category,
             Filter::Created,
-            Filter::Words,
+            Filter::Words(&words::CASES),
         ],
         sorts: &[SortKey::CreatedAt, SortKey::UpdatedAt, SortKey::ReferenceNumber],
     };

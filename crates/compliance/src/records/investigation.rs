@@ -165,7 +165,7 @@ impl From<(InvestigationRow, Tracking)> for Investigation {
 impl Investigation {
     /// What its list can be asked.
     pub const LIST: ListSpec = ListSpec {
-        filters: &[Filter::Status(STATUSES), Filter::Created, Filter::Words],
+        filters: &[Filter::Status(STATUSES), Filter::Created, Filter::Words(&words::INVESTIGATIONS)],
         sorts: &[SortKey::CreatedAt],
     };
 

@@ -1,7 +1,7 @@
 //! Messages of the dialogue with the reporter of a case. What was said stays said: only `isRead` changes.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::case_messages;
+use crate::words::{self, of_organization};
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Queryable, Selectable, Insertable)]
@@ -113,7 +114,10 @@ impl From<(MessageRow, Tracking)> for Message {
 
 impl Message {
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec = ListSpec {
+        filters: &[Filter::Created, Filter::Words(&words::MESSAGES)],
+        sorts: &[SortKey::CreatedAt],
+    };
 
     fn audited(&self) -> Audited {
         Audited {
@@ -155,11 +159,10 @@ pub fn message_list(
     list: &ListQuery,
 ) -> Result<Page<Message>> {
     case_exists(conn, organization, case_id)?;
+    let words = words::MESSAGES.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = case_messages::table
-            .filter(case_messages::organization_id.eq(DbUuid(organization)))
-            .filter(case_messages::case_id.eq(DbUuid(case_id)))
-            .into_boxed::<MultiBackend>();
+        let mut query = of_organization!(case_messages, organization, words)
+            .filter(case_messages::case_id.eq(DbUuid(case_id)));
         created_between!(query, list, case_messages::created_at);
         query
     };

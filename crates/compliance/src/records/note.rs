@@ -1,7 +1,7 @@
 //! Notes on investigations.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::fields::Initial;
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::{investigation_notes, investigations};
+use crate::words::{self, of_organization};
 
 /// What a user writes in a note.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
@@ -111,7 +112,8 @@ impl From<(NoteRow, Tracking)> for Note {
 
 impl Note {
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec =
+        ListSpec { filters: &[Filter::Created, Filter::Words(&words::NOTES)], sorts: &[SortKey::CreatedAt] };
 
     fn audited(&self, case_id: DbUuid) -> Audited {
         Audited {
@@ -179,11 +181,10 @@ pub fn note_list(
     list: &ListQuery,
 ) -> Result<Page<Note>> {
     investigation_exists(conn, organization, investigation_id)?;
+    let words = words::NOTES.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = investigation_notes::table
-            .filter(investigation_notes::organization_id.eq(DbUuid(organization)))
-            .filter(investigation_notes::investigation_id.eq(DbUuid(investigation_id)))
-            .into_boxed::<MultiBackend>();
+        let mut query = of_organization!(investigation_notes, organization, words)
+            .filter(investigation_notes::investigation_id.eq(DbUuid(investigation_id)));
         created_between!(query, list, investigation_notes::created_at);
         query
     };

@@ -165,7 +165,7 @@ impl Riu {
             Filter::Severity(SEVERITIES),
             Filter::Category,
             Filter::Created,
-            Filter::Words,
+            Filter::Words(&words::RIUS),
         ],
         sorts: &[SortKey::CreatedAt, SortKey::ReferenceNumber],
     };

@@ -1,7 +1,7 @@
 //! Subjects: the people a case is about.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, MultiBackend};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::audit::{Action, Audited, Writer, audit};
 use crate::input::{Content, New, Patch};
 use crate::list::{Filter, ListQuery, ListSpec, Page, Position, SortKey, created_between, keyset};
 use crate::schema::subjects;
+use crate::words::{self, of_organization};
 
 /// What a user writes about a subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
@@ -120,7 +121,10 @@ impl From<(SubjectRow, Tracking)> for Subject {
 
 impl Subject {
     /// What its list can be asked.
-    pub const LIST: ListSpec = ListSpec { filters: &[Filter::Created], sorts: &[SortKey::CreatedAt] };
+    pub const LIST: ListSpec = ListSpec {
+        filters: &[Filter::Created, Filter::Words(&words::SUBJECTS)],
+        sorts: &[SortKey::CreatedAt],
+    };
 
     fn audited(&self) -> Audited {
         Audited {
@@ -170,11 +174,10 @@ pub fn subject_list(
     list: &ListQuery,
 ) -> Result<Page<Subject>> {
     case_exists(conn, organization, case_id)?;
+    let words = words::SUBJECTS.matches(conn, Some(organization), list.text())?;
     let matching = || {
-        let mut query = subjects::table
-            .filter(subjects::organization_id.eq(DbUuid(organization)))
-            .filter(subjects::case_id.eq(DbUuid(case_id)))
-            .into_boxed::<MultiBackend>();
+        let mut query =
+            of_organization!(subjects, organization, words).filter(subjects::case_id.eq(DbUuid(case_id)));
         created_between!(query, list, subjects::created_at);
         query
     };
