@@ -1,14 +1,17 @@
 //! The file system between SQLite and the real one. Each file is ours, with the real one in the same piece of memory
 //! behind it; each call goes on to the real one unless it is to fail.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::mem::size_of;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
 use libsqlite3_sys as sqlite;
 use libsqlite3_sys::{sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
 
+use crate::power::{Event, happened};
 use crate::{Failure, Io, failure_of, moving};
 
 /// The real file system. SQLite never frees it.
@@ -25,7 +28,32 @@ static REAL: OnceLock<Real> = OnceLock::new();
 #[repr(C)]
 struct File {
     base: sqlite3_file,
-    _align: u64,
+    /// Null for one that SQLite removes when it closes it.
+    name: *const c_char,
+}
+
+/// The path of a file; none for one without a name.
+///
+/// # Safety
+/// `name` is null or what [`open`] was given, of a file that is still open, or of one that [`delete`] was given.
+unsafe fn path(name: *const c_char) -> Option<PathBuf> {
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: SQLite's names end with a zero, and it keeps them while the file is open.
+    let name = unsafe { CStr::from_ptr(name) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+}
+
+/// Tells a recording what happened to an open file. It is called where the call has succeeded.
+///
+/// # Safety
+/// `file` is one that [`open`] has opened.
+unsafe fn tell(file: *mut sqlite3_file, event: impl FnOnce(PathBuf) -> Event) {
+    // SAFETY: it is a file of ours, and open.
+    if let Some(path) = unsafe { path((*file.cast::<File>()).name) } {
+        happened(|| event(path));
+    }
 }
 
 /// The real file behind ours.
@@ -94,21 +122,44 @@ unsafe extern "C" fn write(
             let _ = forward!(file.xWrite(what, amount / 2, at));
             code(failure, sqlite::SQLITE_IOERR_WRITE)
         }),
-        None => moving(|| forward!(file.xWrite(what, amount, at))),
+        None => {
+            let written = moving(|| forward!(file.xWrite(what, amount, at)));
+            if written == sqlite::SQLITE_OK {
+                // SAFETY: SQLite wants so many bytes written from there.
+                let bytes = unsafe { std::slice::from_raw_parts(what.cast::<u8>(), amount as usize) };
+                // SAFETY: the file is open.
+                unsafe { tell(file, |path| Event::Write(path, at as usize, bytes.to_vec())) };
+            }
+            written
+        }
     }
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
     match failure_of(Io::Truncate) {
         Some(failure) => code(failure, sqlite::SQLITE_IOERR_TRUNCATE),
-        None => moving(|| forward!(file.xTruncate(size))),
+        None => {
+            let cut = moving(|| forward!(file.xTruncate(size)));
+            if cut == sqlite::SQLITE_OK {
+                // SAFETY: the file is open.
+                unsafe { tell(file, |path| Event::Truncate(path, size as usize)) };
+            }
+            cut
+        }
     }
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     match failure_of(Io::Sync) {
         Some(failure) => code(failure, sqlite::SQLITE_IOERR_FSYNC),
-        None => moving(|| forward!(file.xSync(flags))),
+        None => {
+            let synced = moving(|| forward!(file.xSync(flags)));
+            if synced == sqlite::SQLITE_OK {
+                // SAFETY: the file is open.
+                unsafe { tell(file, Event::Sync) };
+            }
+            synced
+        }
     }
 }
 
@@ -209,6 +260,7 @@ unsafe extern "C" fn open(
     // SAFETY: SQLite has allocated `szOsFile` bytes for the file.
     unsafe {
         (*file).pMethods = null();
+        (*file.cast::<File>()).name = name;
         (*real(file)).pMethods = null();
     }
     if let Some(failure) = failure_of(Io::Open) {
@@ -236,10 +288,16 @@ unsafe extern "C" fn delete(_vfs: *mut sqlite3_vfs, name: *const c_char, sync_fo
     }
     // SAFETY: the real call gets its own file system, and the rest as SQLite gave it.
     unsafe {
-        match (*real_vfs()).xDelete {
+        let deleted = match (*real_vfs()).xDelete {
             Some(call) => moving(|| call(real_vfs(), name, sync_folder)),
             None => sqlite::SQLITE_IOERR_DELETE,
+        };
+        if deleted == sqlite::SQLITE_OK
+            && let Some(path) = path(name)
+        {
+            happened(|| Event::Delete(path));
         }
+        deleted
     }
 }
 

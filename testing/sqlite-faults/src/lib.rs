@@ -5,6 +5,7 @@
 //! connection that is to fail.
 
 mod files;
+mod power;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_void};
@@ -13,6 +14,8 @@ use std::ptr::null_mut;
 use std::sync::{Once, PoisonError, RwLock};
 
 use libsqlite3_sys as sqlite;
+
+pub use power::{Disk, Event, record, recorded, stop_recording};
 
 /// What SQLite asks of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,7 +17,7 @@ use diesel::connection::{
 };
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use sqlite_faults::{Failure, Io, Lasting};
+use sqlite_faults::{Disk, Event, Failure, Io, Lasting};
 use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options};
@@ -794,4 +794,114 @@ fn a_copy_of_the_files_at_any_moment_under_load_is_some_committed_state() {
     });
     assert!(in_flight > 0 && with_log > 0, "{in_flight} operations in flight, {with_log} copies with a log");
     say(&format!("{copies} copies, {with_log} of them with a log, {in_flight} operations in flight"));
+}
+
+// What a power cut leaves: also what was written and not synced is gone, or half there.
+
+/// What a run of three users in turn has written, and what was acknowledged when.
+struct Run {
+    fixture: Fixture,
+    disk: Disk,
+    events: Vec<Event>,
+    /// The state of all after each operation, and how many events there were when it was acknowledged.
+    states: Vec<([Numbers; 3], usize)>,
+}
+
+const USERS: [&str; 3] = ["ann", "ben", "cy"];
+
+fn run_on_a_recorded_disk(settings: &str, operations: i64) -> Run {
+    sqlite_faults::install();
+    let fixture = Fixture::library(Backend::Sqlite);
+    let sessions = USERS.map(|user| fixture.session(user));
+    on_the_writer(&fixture, |conn| conn.batch_execute(settings).unwrap());
+    let files = ["demo.db", "demo.sessions.db", "demo.sessions.db-wal"];
+    let disk = Disk::new(files.iter().filter_map(|file| {
+        let path = fixture.base_file().with_file_name(file);
+        std::fs::read(&path).ok().map(|content| (path, content))
+    }));
+    let nothing = Known { now: Numbers { live: None, archived: None }, then: None };
+    let known = USERS.map(|_| Mutex::new(nothing));
+    let mut random = Random::new(11);
+    let mut states = vec![([nothing.now; 3], 0)];
+    sqlite_faults::record();
+    for count in 3..3 + operations {
+        let user = random.below(3);
+        work(&sessions[user], &known[user], &mut random, count);
+        states.push((known.each_ref().map(|known| known.lock().unwrap().now), sqlite_faults::recorded()));
+    }
+    let events = sqlite_faults::stop_recording();
+    Run { fixture, disk, events, states }
+}
+
+/// Cuts the power at moments that chance chooses. At how many of them something acknowledged was lost.
+fn cut_the_power(run: Run, cuts: usize) -> usize {
+    let Run { fixture, mut disk, events, states } = run;
+    let log = fixture.base_file().with_file_name("demo.sessions.db-wal");
+    let mut random = Random::new(13);
+    let mut moments: Vec<usize> = (0..cuts).map(|_| random.below(events.len() + 1)).collect();
+    moments.sort_unstable();
+    let (mut happened, mut synced, mut torn, mut losses) = (0, 0, 0, 0);
+    for moment in moments {
+        while happened < moment {
+            disk.take(&events[happened]);
+            happened += 1;
+            if events[happened - 1] == Event::Sync(log.clone()) {
+                synced = happened;
+            }
+        }
+        // From everything that was not synced to nothing of it.
+        let kept = random.below(5);
+        let (mut pieces, mut gone) = (0, 0);
+        let files = disk.cut(|| {
+            let is_kept = random.below(4) < kept;
+            pieces += 1;
+            gone += usize::from(!is_kept);
+            is_kept
+        });
+        torn += usize::from(gone > 0 && gone < pieces);
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in files {
+            std::fs::write(folder.path().join(file.file_name().unwrap()), content).unwrap();
+        }
+        let sessions = folder.path().join("demo.sessions.db").display().to_string();
+        let mut conn = AnyConnection::Sqlite(SqliteConnection::establish(&sessions).unwrap());
+        let check = "select integrity_check as value from pragma_integrity_check";
+        let at = format!("power cut after {moment} of {} calls, {kept}/4 of the rest kept", events.len());
+        assert_eq!(texts(&mut conn, check), ["ok"], "{at}");
+        drop(conn);
+        let url = format!("sqlite://{}", folder.path().join("demo.db").display()).parse().unwrap();
+        // A busy machine takes its time to open so many.
+        let patient = OpenOptions { connection_timeout: std::time::Duration::from_secs(120), ..options() };
+        let database = Database::open(&url, patient, now()).unwrap_or_else(|error| panic!("{at}: {error:?}"));
+        assert!(database.verify().unwrap().base_is_intact(), "{at}");
+        let found = USERS.map(|user| numbers_in(&database, user));
+        // What was in the log when it was synced stays; then come the acknowledged operations, and the one in flight.
+        let done = states.partition_point(|(_, at)| *at <= moment) - 1;
+        let safe = states.partition_point(|(_, at)| *at <= synced).saturating_sub(1);
+        let possible = &states[safe..states.len().min(done + 2)];
+        assert!(
+            possible.iter().any(|(state, _)| *state == found),
+            "{at}: {found:?}, not one of {possible:?}"
+        );
+        losses +=
+            usize::from(states[done..states.len().min(done + 2)].iter().all(|(state, _)| *state != found));
+    }
+    assert!(torn > cuts / 10, "{torn} of {cuts} cuts left some pieces and lost others");
+    say(&format!(
+        "{cuts} power cuts, {torn} of them with half of something, {losses} lost acknowledged operations"
+    ));
+    losses
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_some_acknowledged_state_and_all_that_the_log_had_synced() {
+    let given = std::env::var("DEMO_RESET_POWER_CUTS").ok().and_then(|text| text.parse().ok());
+    let cuts: usize = given.unwrap_or(50);
+    let operations = 40 + i64::try_from(cuts / 50).unwrap();
+    // As the engine opens its files: the last operations may be gone, wholly and the newest first.
+    let losses = cut_the_power(run_on_a_recorded_disk("pragma wal_autocheckpoint = 20", operations), cuts);
+    assert!(losses > 0, "nothing was lost, so nothing was simulated");
+    // With every commit synced nothing is lost. The setting cannot be changed within a transaction.
+    let durable = "commit; pragma wal_autocheckpoint = 20; pragma synchronous = full; begin immediate";
+    assert_eq!(cut_the_power(run_on_a_recorded_disk(durable, operations), cuts), 0);
 }
