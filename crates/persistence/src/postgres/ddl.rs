@@ -604,11 +604,17 @@ impl Triggers<'_> {
         );
         let mut body = self.refuse_given_values(false);
         body.push_str(&self.refuse_without_partition());
+        let watched = self.watched_columns();
+        // In a view's NEW a generated column has the value that it had.
+        let generated = self.spec.columns.iter().filter(|column| column.generated.is_some());
+        let watches_generated =
+            generated.map(|column| quote(&column.name)).any(|name| watched.contains(&name));
         if with_host {
             body.push_str(OFF);
             body.push_str(&change);
+        } else if watches_generated {
+            body.push_str(&change);
         } else {
-            let watched = self.watched_columns();
             let changed = join(
                 watched.iter().map(|name| differs(&format!("new.{name}"), &format!("old.{name}"))),
                 " or ",

@@ -268,6 +268,13 @@ struct Triggers<'a> {
     change: String,
 }
 
+/// A foreign key of the table at hand, with its number over all attached tables.
+struct Outgoing<'a> {
+    id: usize,
+    key: &'a ForeignKeySpec,
+    parent: &'a TableSpec,
+}
+
 /// A foreign key that refers to the table at hand.
 struct Incoming<'a> {
     id: usize,
@@ -346,14 +353,14 @@ impl<'a> Triggers<'a> {
         )
     }
 
-    /// Foreign keys of the table at hand, each with its number over all attached tables and its parent.
-    fn outgoing(&self) -> impl Iterator<Item = (usize, &'a ForeignKeySpec, &'a TableSpec)> {
+    /// Foreign keys of the table at hand.
+    fn outgoing(&self) -> impl Iterator<Item = Outgoing<'a>> {
         let before = self.attached.tables.iter().take_while(|table| table.name != self.spec.name);
         let first: usize = before.map(|table| table.foreign_keys.len()).sum();
         let all = self.attached.tables.iter().chain(&self.attached.outside);
         self.spec.foreign_keys.iter().enumerate().filter_map(move |(at, key)| {
             let parent = all.clone().find(|table| table.name.eq_ignore_ascii_case(&key.parent))?;
-            Some((first + at, key, parent))
+            Some(Outgoing { id: first + at, key, parent })
         })
     }
 
@@ -504,139 +511,149 @@ impl<'a> Triggers<'a> {
 
     /// Refuses a row whose unique values the session sees in a base row. (Rows of the layer are kept apart by
     /// the unique indexes of the change table.)
-    fn refuse_unique_clash(&self, inserted: bool) -> String {
+    fn refuse_unique_clash(&self, unique: &IndexSpec, inserted: bool) -> String {
         let stored = self.stored(inserted);
         let of_stored =
             |expression: &str| format!("(select {expression} from main.{} where {stored})", self.change);
-        let mut sql = String::new();
-        for unique in &self.spec.uniques {
-            let mut conditions = Vec::new();
-            let mut columns = Vec::new();
-            for part in &unique.parts {
-                let expression = match &part.term {
-                    IndexTerm::Column(position) => {
-                        columns.push(*position);
-                        quote(&self.spec.columns[*position].name)
-                    }
-                    IndexTerm::Expression(expression) => format!("({expression})"),
-                };
-                let collate = part.collation.as_ref().map(|name| format!(" collate {}", quote(name)));
-                conditions.push(format!(
-                    "{expression} = {}{}",
-                    of_stored(&expression),
-                    collate.unwrap_or_default()
-                ));
-            }
-            let is_plain = columns.len() == unique.parts.len() && unique.predicate.is_none();
-            if let Some(predicate) = &unique.predicate {
-                conditions.push(format!("({predicate})"));
-                conditions.push(of_stored(&format!("({predicate})")));
-            }
-            let changed = if inserted || !is_plain {
-                String::new()
-            } else {
-                format!("({}) and ", changed(self.spec, &columns))
+        let mut conditions = Vec::new();
+        let mut columns = Vec::new();
+        for part in &unique.parts {
+            let expression = match &part.term {
+                IndexTerm::Column(position) => {
+                    columns.push(*position);
+                    quote(&self.spec.columns[*position].name)
+                }
+                IndexTerm::Expression(expression) => format!("({expression})"),
             };
-            let message = if columns.len() == unique.parts.len() {
-                self.qualified(columns)
-            } else {
-                format!("index '{}'", unique.name)
-            };
-            let _ = writeln!(
-                sql,
-                "select raise(abort, {}) where {changed}exists (select 1 from base.{} as b where {} and not exists \
-                 (select 1 from main.{} as o where o.demo_layer = {LIVE} and {}));",
-                self.unique_error(&message),
-                quote(&self.spec.name),
-                conditions.join(" and "),
-                self.change,
-                same_key(self.spec, "o.", "b."),
-            );
+            let collate = part.collation.as_ref().map(|name| format!(" collate {}", quote(name)));
+            conditions.push(format!(
+                "{expression} = {}{}",
+                of_stored(&expression),
+                collate.unwrap_or_default()
+            ));
         }
-        sql
+        if let Some(predicate) = &unique.predicate {
+            conditions.push(format!("({predicate})"));
+            conditions.push(of_stored(&format!("({predicate})")));
+        }
+        let changed = match self.decided_by(unique) {
+            Some(columns) if !inserted => format!("({}) and ", changed(self.spec, &columns)),
+            _ => String::new(),
+        };
+        let message = if columns.len() == unique.parts.len() {
+            self.qualified(columns)
+        } else {
+            format!("index '{}'", unique.name)
+        };
+        format!(
+            "select raise(abort, {}) where {changed}exists (select 1 from base.{} as b where {} and not exists \
+             (select 1 from main.{} as o where o.demo_layer = {LIVE} and {}));\n",
+            self.unique_error(&message),
+            quote(&self.spec.name),
+            conditions.join(" and "),
+            self.change,
+            same_key(self.spec, "o.", "b."),
+        )
     }
 
-    /// Notes foreign keys of the written row that have no visible parent.
+    /// These columns, if an UPDATE names each of them that it changes: a generated column changes with others.
+    fn settable(&self, columns: Vec<usize>) -> Option<Vec<usize>> {
+        columns.iter().all(|&at| self.spec.columns[at].generated.is_none()).then_some(columns)
+    }
+
+    /// The columns that decide whether two rows clash in a unique index; none where an expression, a predicate or a
+    /// generated column does.
+    fn decided_by(&self, unique: &IndexSpec) -> Option<Vec<usize>> {
+        let columns = unique.parts.iter().map(|part| match part.term {
+            IndexTerm::Column(position) => Some(position),
+            IndexTerm::Expression(_) => None,
+        });
+        let columns = columns.collect::<Option<Vec<usize>>>().filter(|_| unique.predicate.is_none())?;
+        self.settable(columns)
+    }
+
+    fn refuse_unique_clashes(&self, inserted: bool) -> String {
+        self.spec.uniques.iter().map(|unique| self.refuse_unique_clash(unique, inserted)).collect()
+    }
+
+    /// Notes a foreign key of the written row that has no visible parent.
+    fn note_missing_parent(&self, outgoing: &Outgoing<'_>, inserted: bool) -> String {
+        let Outgoing { id, key, parent } = outgoing;
+        let changed = match self.settable(key.columns.clone()) {
+            Some(columns) if !inserted => format!(" and ({})", changed(self.spec, &columns)),
+            _ => String::new(),
+        };
+        let columns: Vec<String> = key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
+        let parent_has = |alias: &str| {
+            let equal = key.parent_columns.iter().zip(&columns);
+            join(equal.map(|(parent, child)| format!("{alias}.{} = n.{child}", quote(parent))), " and ")
+        };
+        format!(
+            "insert into {pending} (fk, {keys}) select {id}, {values} from main.{change} as n where {stored}{changed} \
+             and {not_null} and not {visible};\n",
+            pending = pending_table(key),
+            keys = pending_keys(key),
+            values = join(columns.iter().map(|column| format!("n.{column}")), ", "),
+            change = self.change,
+            stored = self.stored(inserted),
+            not_null = join(columns.iter().map(|column| format!("n.{column} is not null")), " and "),
+            visible = self.visible(parent, parent_has),
+        )
+    }
+
     fn note_missing_parents(&self, inserted: bool) -> String {
-        let mut sql = String::new();
-        for (id, key, parent) in self.outgoing() {
-            let changed =
-                if inserted { String::new() } else { format!(" and ({})", changed(self.spec, &key.columns)) };
-            let columns: Vec<String> =
-                key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
-            let parent_has = |alias: &str| {
-                let equal = key.parent_columns.iter().zip(&columns);
-                join(equal.map(|(parent, child)| format!("{alias}.{} = n.{child}", quote(parent))), " and ")
-            };
-            let _ = writeln!(
-                sql,
-                "insert into {pending} (fk, {keys}) select {id}, {values} from main.{change} as n where {stored}{changed} \
-                 and {not_null} and not {visible};",
-                pending = pending_table(key),
-                keys = pending_keys(key),
-                values = join(columns.iter().map(|column| format!("n.{column}")), ", "),
-                change = self.change,
-                stored = self.stored(inserted),
-                not_null = join(columns.iter().map(|column| format!("n.{column} is not null")), " and "),
-                visible = self.visible(parent, parent_has),
-            );
-        }
-        sql
+        self.outgoing().map(|outgoing| self.note_missing_parent(&outgoing, inserted)).collect()
     }
 
-    /// Forgets broken foreign keys of the row that was there, where no other row has them.
-    fn forget_as_child(&self) -> String {
-        let mut sql = String::new();
+    /// Forgets a broken foreign key of the row that was there, where no other row has it.
+    fn forget_key_of_child(&self, outgoing: &Outgoing<'_>) -> String {
+        let Outgoing { id, key, parent } = outgoing;
         let kept = self.kept();
         let was = |position: usize| match kept.iter().position(|kept| *kept == position) {
             Some(at) => format!("(select k{} from temp.demo_kept)", at + 1),
             None => format!("old.{}", quote(&self.spec.columns[position].name)),
         };
-        for (id, key, parent) in self.outgoing() {
-            let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
-            let pending = pending_table(key);
-            // Looks at the broken reference, of which there is none but for a moment: what concerns the row alone
-            // SQLite works out before it knows whether there is one, and other rows with the same values may be far.
-            let child_has = |alias: &str| {
-                let equal = key.columns.iter().zip(&key.parent_columns).map(|(&c, name)| {
-                    let collate = collate_reference(parent, name, self.spec, c);
-                    format!("{alias}.{} = {}{collate}", quote(&self.spec.columns[c].name), was(c))
-                });
-                format!("{pending}.fk = {id} and {}", join(equal, " and "))
-            };
-            let _ = writeln!(
-                sql,
-                "delete from {pending} where fk = {id} and {} and not {};",
-                join(same, " and "),
-                self.visible(self.spec, child_has)
-            );
-        }
-        sql
+        let same = key.columns.iter().enumerate().map(|(at, &c)| format!("k{} = {}", at + 1, was(c)));
+        let pending = pending_table(key);
+        // Looks at the broken reference, of which there is none but for a moment: what concerns the row alone
+        // SQLite works out before it knows whether there is one, and other rows with the same values may be far.
+        let child_has = |alias: &str| {
+            let equal = key.columns.iter().zip(&key.parent_columns).map(|(&c, name)| {
+                let collate = collate_reference(parent, name, self.spec, c);
+                format!("{alias}.{} = {}{collate}", quote(&self.spec.columns[c].name), was(c))
+            });
+            format!("{pending}.fk = {id} and {}", join(equal, " and "))
+        };
+        format!(
+            "delete from {pending} where fk = {id} and {} and not {};\n",
+            join(same, " and "),
+            self.visible(self.spec, child_has)
+        )
+    }
+
+    fn forget_as_child(&self) -> String {
+        self.outgoing().map(|outgoing| self.forget_key_of_child(&outgoing)).collect()
     }
 
     /// Forgets broken references to the row that is there now. Within one statement only a table that refers to
     /// itself can have them, and until COMMIT any, since `PRAGMA defer_foreign_keys` defers every key.
+    fn forget_key_of_parent(&self, incoming: &Incoming<'_>, inserted: bool) -> String {
+        let Incoming { id, key, .. } = incoming;
+        let same = key.parent_columns.iter().enumerate().map(|(at, column)| {
+            format!(
+                "k{} = (select {} from main.{} where {}){}",
+                at + 1,
+                quote(column),
+                self.change,
+                self.stored(inserted),
+                collate(self.spec, column)
+            )
+        });
+        format!("delete from {} where fk = {id} and {};\n", pending_table(key), join(same, " and "))
+    }
+
     fn forget_as_parent(&self, inserted: bool) -> String {
-        let mut sql = String::new();
-        for Incoming { id, key, .. } in self.incoming() {
-            let same = key.parent_columns.iter().enumerate().map(|(at, column)| {
-                format!(
-                    "k{} = (select {} from main.{} where {}){}",
-                    at + 1,
-                    quote(column),
-                    self.change,
-                    self.stored(inserted),
-                    collate(self.spec, column)
-                )
-            });
-            let _ = writeln!(
-                sql,
-                "delete from {} where fk = {id} and {};",
-                pending_table(key),
-                join(same, " and ")
-            );
-        }
-        sql
+        self.incoming().iter().map(|incoming| self.forget_key_of_parent(incoming, inserted)).collect()
     }
 
     /// What happens to the children of a row that is gone, or whose key has changed.
@@ -653,7 +670,18 @@ impl<'a> Triggers<'a> {
             });
             join(equal, " and ")
         };
-        let changed = join(parents.iter().map(|p| format!("new.{p} is not old.{p}")), " or ");
+        let written = |at: usize| {
+            let name = &parents[at];
+            let column = self.spec.column(&key.parent_columns[at]);
+            let is_generated = column.is_some_and(|column| self.spec.columns[column].generated.is_some());
+            // In a view's NEW a generated column has the value that it had.
+            match is_generated {
+                true => format!("(select {name} from main.{} where {})", self.change, self.stored(false)),
+                false => format!("new.{name}"),
+            }
+        };
+        let changed =
+            join(parents.iter().enumerate().map(|(at, p)| format!("{} is not old.{p}", written(at))), " or ");
         let when = if updated { format!(" and ({changed})") } else { String::new() };
         let parent_has =
             |alias: &str| join(parents.iter().map(|p| format!("{alias}.{p} = old.{p}")), " and ");
@@ -684,7 +712,7 @@ impl<'a> Triggers<'a> {
                 self.visible(child, refers)
             ),
             Action::NoAction => left_behind,
-            Action::Cascade if updated => set(&|at| format!("new.{}", parents[at])),
+            Action::Cascade if updated => set(&written),
             Action::Cascade => format!("delete from {table} where {};\n", refers("")),
             Action::SetNull => set(&|_| "null".to_owned()),
             // A default that is what was there before changes nothing, and refers to nothing now.
@@ -756,7 +784,7 @@ impl<'a> Triggers<'a> {
             self.remember_row_id(true),
             self.refuse_taken_key(true),
             self.write_new_row(true),
-            self.refuse_unique_clash(true),
+            self.refuse_unique_clashes(true),
             self.note_missing_parents(true),
             self.forget_as_parent(true),
         ]
@@ -765,6 +793,9 @@ impl<'a> Triggers<'a> {
     }
 
     /// An UPDATE that leaves the key: the base row stays, its edited copy is written or written again.
+    ///
+    /// SQLite compiles every trigger that an UPDATE may run each time it prepares one, and Diesel prepares each UPDATE anew:
+    /// so what only some columns need stands in triggers of those columns, which an UPDATE of others has nothing to do with.
     fn update_same_key(&self) -> String {
         let is_kept = |position: usize| {
             // A foreign key column that this statement leaves alone may have been set by a cascade of the same
@@ -793,30 +824,49 @@ impl<'a> Triggers<'a> {
             columns = self.writable_list(),
             key = key_list(self.spec),
         );
-        let key_names: Vec<&str> = self.spec.key_columns().map(|column| column.name.as_str()).collect();
-        let refers_beyond_key = |key: &ForeignKeySpec| {
-            key.parent_columns
-                .iter()
-                .any(|column| !key_names.iter().any(|name| name.eq_ignore_ascii_case(column)))
-        };
-        let mut body = [
+        let body = [
             self.guard(),
             self.refuse_given_values(false),
             self.skip_unless_visible(),
             self.keep_references(),
             write,
-            self.refuse_unique_clash(false),
-            self.note_missing_parents(false),
-            self.forget_as_child(),
-        ]
-        .concat();
-        for incoming in self.incoming().iter().filter(|incoming| refers_beyond_key(incoming.key)) {
-            body.push_str(&self.act_on_children(incoming, true));
-        }
-        body.push_str(&self.forget_as_parent(false));
+        ];
+        let table = quote(&self.spec.name);
         let same =
             join(self.spec.key_columns().map(|c| format!("new.{0} is old.{0}", quote(&c.name))), " and ");
-        self.trigger(&format!("update on {} when {same}", quote(&self.spec.name)), "update", &body)
+        let mut triggers =
+            vec![self.trigger(&format!("update on {table} when {same}"), "update", &body.concat())];
+        let mut add = |columns: Option<Vec<usize>>, name: &str, body: &str| {
+            let of = columns.map(|columns| {
+                let beyond_key = columns.into_iter().filter(|column| !self.spec.key.contains(column));
+                join(beyond_key.map(|column| quote(&self.spec.columns[column].name)), ", ")
+            });
+            let event = match of.as_deref() {
+                None => format!("update on {table} when {same}"),
+                // An UPDATE that leaves the key can change none of its columns.
+                Some("") => return,
+                Some(columns) => format!("update of {columns} on {table} when {same}"),
+            };
+            triggers.push(self.trigger(&event, name, body));
+        };
+        for (at, unique) in self.spec.uniques.iter().enumerate() {
+            let refusal = self.refuse_unique_clash(unique, false);
+            add(self.decided_by(unique), &format!("update_unique{at}"), &refusal);
+        }
+        for outgoing in self.outgoing() {
+            let body = self.note_missing_parent(&outgoing, false) + &self.forget_key_of_child(&outgoing);
+            add(self.settable(outgoing.key.columns.clone()), &format!("update_child{}", outgoing.id), &body);
+        }
+        for incoming in self.incoming() {
+            let parent = incoming.key.parent_columns.iter();
+            let columns = parent.map(|name| self.spec.column(name)).collect::<Option<Vec<usize>>>();
+            let columns = columns.and_then(|columns| self.settable(columns));
+            let body = self.act_on_children(&incoming, true) + &self.forget_key_of_parent(&incoming, false);
+            add(columns, &format!("update_parent{}", incoming.id), &body);
+        }
+        // SQLite runs the triggers of an event from the one made last to the one made first.
+        triggers.reverse();
+        triggers.concat()
     }
 
     /// An UPDATE that changes the key: the old row goes, a new one comes, references follow their actions.
@@ -830,7 +880,7 @@ impl<'a> Triggers<'a> {
             self.remove_old_row(),
             self.remember_row_id(false),
             self.write_new_row(false),
-            self.refuse_unique_clash(false),
+            self.refuse_unique_clashes(false),
             self.forget_as_child(),
         ]
         .concat();

@@ -140,6 +140,28 @@ on_each_database! { fn a_value_for_a_generated_column_is_refused(backend) {
     }
 }}
 
+on_each_database! { fn a_generated_column_is_kept_unique_and_followed_like_any_other(backend) {
+    same(backend, "
+        create table parents (id integer primary key, half integer, double integer generated always as (half * 2) stored unique);
+        create table followers (id integer primary key, double integer references parents (double) on update cascade);
+        create table doublers (id integer primary key, half integer,
+            double integer generated always as (half * 2) stored references parents (double));
+        insert into parents (id, half) values (1, 1), (2, 2), (3, 3);
+        insert into followers values (1, 2), (2, 4);
+        insert into doublers (id, half) values (1, 3);",
+        "select 'p' || id || ' ' || double as value from parents union all select 'f' || id || ' ' || double from followers \
+         union all select 'd' || id || ' ' || double from doublers order by 1",
+        &[
+            "update parents set half = 2 where id = 1",
+            "update parents set half = 7 where id = 2",
+            "update parents set half = 8 where id = 3",
+            "update doublers set half = 50",
+            "update doublers set half = 1",
+            "update parents set half = 8 where id = 3",
+            "update parents set half = 9, id = 4 where id = 2",
+        ]);
+}}
+
 on_each_database! { fn archives_of_records_with_binary_and_fractional_keys_can_be_read(backend) {
     let (bytes, number) = match backend {
         Backend::Sqlite => ("blob", "real"),
