@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use anyhow::{Context, Result, ensure};
-use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
 use crate::fixture::{Fixtures, Setting, edit_cases, thousands};
@@ -73,6 +73,15 @@ mod views {
 /// Text and ids of a case: what both queries carry into the program.
 type Row = (DbUuid, String, String, Option<String>, String, String, Option<DbUuid>, DbUuid, DbTime);
 
+/// The index of full text that the bundled demo makes over cases.
+const CASES: SearchIndex = SearchIndex {
+    table: KeyedTable { name: "cases", key: &["organization_id", "id"] },
+    columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+};
+
+/// Beginnings of words that some cases have.
+const WORDS: &str = "over wrong";
+
 /// Sums up a read, so that nothing of it can be left out.
 type Found = Result<usize>;
 
@@ -80,11 +89,12 @@ type Found = Result<usize>;
 macro_rules! reads {
     ($source:ident) => {
         pub(super) mod $source {
+            use anyhow::Context;
             use diesel::dsl::count_star;
             use diesel::prelude::*;
 
             use super::super::$source::{cases, investigations};
-            use super::super::{AnyConnection, Asked, Found, Row};
+            use super::super::{AnyConnection, Asked, CASES, Found, Row, WORDS};
 
             macro_rules! columns {
                 () => {
@@ -128,6 +138,18 @@ macro_rules! reads {
                 let rows = cases::table
                     .filter(cases::organization_id.eq(asked.organization))
                     .filter(cases::severity.eq("HIGH"))
+                    .order((cases::created_at.desc(), cases::id.desc()))
+                    .limit(50)
+                    .select(columns!())
+                    .load::<Row>(conn)?;
+                Ok(rows.len())
+            }
+
+            pub(in super::super) fn words(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let words = CASES.matches(conn, Some(asked.organization.0), WORDS)?.context("no words")?;
+                let rows = cases::table
+                    .filter(cases::organization_id.eq(asked.organization))
+                    .filter(words)
                     .order((cases::created_at.desc(), cases::id.desc()))
                     .limit(50)
                     .select(columns!())
@@ -194,10 +216,11 @@ struct Asked {
 type Read = fn(&mut AnyConnection, &Asked) -> Found;
 
 /// Each with its goal, its rounds, and how it reads the views and the bare tables.
-const READS: [(&str, Option<f64>, usize, Read, Read); 7] = [
+const READS: [(&str, Option<f64>, usize, Read, Read); 8] = [
     ("page of 50 cases", Some(1.2), 1000, of::views::page, of::bare::page),
     ("keyset page of 50 cases", Some(1.2), 1000, of::views::keyset_page, of::bare::keyset_page),
     ("page of 50 cases of a severity", Some(1.2), 1000, of::views::filtered_page, of::bare::filtered_page),
+    ("page of 50 cases with two words", Some(1.5), 200, of::views::words, of::bare::words),
     ("record by id", Some(2.0), 5000, of::views::record, of::bare::record),
     ("count of the cases of a severity", None, 300, of::views::count, of::bare::count),
     (
