@@ -24,6 +24,10 @@ struct Read {
 
 const COLUMNS: &str = "id, reference_number, details, summary, status, severity, category_id, created_at";
 
+/// What the index of full text over cases is made of.
+const TEXT: &str = "coalesce(cases.reference_number, '') || ' ' || coalesce(cases.summary, '') || ' ' || \
+    coalesce(cases.details, '') || ' ' || coalesce(cases.outcome_notes, '') || ' ' || coalesce(cases.reporter_name, '')";
+
 const READS: [Read; 9] = [
     Read {
         name: "page of 50 cases",
@@ -44,11 +48,11 @@ const READS: [Read; 9] = [
         name: "page of 50 cases with two words",
         goal: 1.5,
         rounds: 100,
-        sql: "select {columns} from {}.cases where organization_id = $1 and demo.search_words(\
-            coalesce(reference_number, '') || ' ' || coalesce(summary, '') || ' ' || coalesce(details, '') || ' ' || \
-            coalesce(outcome_notes, '') || ' ' || coalesce(reporter_name, '')) @@ cast($2 as tsquery) \
-            order by created_at desc, id desc limit $3",
-        bound: ", '''over'':* & ''wrong'':*', 50",
+        // As the demo asks: who has the words beside another is told from the text before it is taken apart.
+        sql: "select {columns} from {}.cases where organization_id = $1 and demo.search_words({text}) @@ cast($2 as tsquery) \
+            and lower(({text}) collate \"C\") like $3 and lower(({text}) collate \"C\") like $4 \
+            order by created_at desc, id desc limit $5",
+        bound: ", '''over'':* & ''wrong'':*', '%over%', '%wrong%', 50",
     },
     Read {
         name: "record by id",
@@ -151,7 +155,7 @@ fn measure_one(
     report: &mut Report,
 ) -> Result<()> {
     for (statement, schema) in [("of_view", "demo"), ("of_table", "public")] {
-        let sql = read.sql.replace("{columns}", COLUMNS).replace("{}", schema);
+        let sql = read.sql.replace("{columns}", COLUMNS).replace("{text}", TEXT).replace("{}", schema);
         conn.borrow_mut().batch_execute(&format!("prepare {statement} as {sql}"))?;
     }
     let run = |statement: &str| {
