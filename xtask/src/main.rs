@@ -4,6 +4,7 @@
 
 mod check;
 mod contract;
+mod coverage;
 mod demo;
 mod fuzz;
 mod postgres;
@@ -25,6 +26,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
   migrate         demo-reset migrate
   test            the whole test suite; arguments go to `cargo test`
   charts          draw the charts in docs/charts anew, from the data
+  coverage        how much of the domain and of the engine their tests reach; too little is a failure
   contract        ask a server everything that its OpenAPI document allows, and generate types from the document; --seed
                   asks something else
   fuzz <target>   search for input that a target of fuzz/ fails on, for a minute or the seconds given
@@ -35,13 +37,20 @@ Usage: cargo xtask <task> [arguments for what the task runs]
 Each task prints the commands it runs.";
 
 fn main() -> ExitCode {
+    if coverage::is_compiler() {
+        return ended("compile", coverage::compile());
+    }
     let mut arguments = std::env::args().skip(1);
     let Some(task) = arguments.next() else {
         run::say(USAGE);
         return ExitCode::from(2);
     };
     let arguments: Vec<String> = arguments.collect();
-    match perform(&task, &arguments) {
+    ended(&task, perform(&task, &arguments))
+}
+
+fn ended(task: &str, result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             run::complain(&format!("cargo xtask {task}: {failure}"));
@@ -58,6 +67,7 @@ fn perform(task: &str, arguments: &[String]) -> Result<(), Failure> {
         "charts" => suite::charts(),
         "contract" => contract::contract(arguments),
         "screenshots" => suite::screenshots(),
+        "coverage" => coverage::coverage(),
         "fuzz" => fuzz::fuzz(arguments),
         "bench" => suite::bench(arguments),
         "check" => check::check(),

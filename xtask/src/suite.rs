@@ -58,9 +58,10 @@ const BROWSER_INSTALL: &str =
     "apt-get install chromium chromium-driver (Debian), brew install chromium chromedriver (macOS)";
 
 /// Tells the tests where a PostgreSQL listens. Set already, it is used as it is.
-const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+pub(crate) const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
 
-const POSTGRES_INSTALL: &str = "apt-get install postgresql (Debian), brew install postgresql (macOS)";
+pub(crate) const POSTGRES_INSTALL: &str =
+    "apt-get install postgresql (Debian), brew install postgresql (macOS)";
 
 /// Runs every test of the workspace, then says what this machine could not run. In CI nothing may be missing.
 pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
@@ -114,7 +115,7 @@ pub(crate) fn charts() -> Result<(), Failure> {
 }
 
 /// Nothing that a test writes outlives the run, so nothing is synced to disk.
-const FOR_TESTS: &[&str] =
+pub(crate) const FOR_TESTS: &[&str] =
     &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"];
 
 /// As PostgreSQL is installed, but for the memory that a server would be given.

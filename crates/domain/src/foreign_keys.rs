@@ -58,9 +58,10 @@ fn first_in_a_cycle(placed: &[bool], references: &[Reference]) -> Option<usize> 
     let unplaced: Vec<usize> = (0..placed.len()).filter(|&table| !placed[table]).collect();
     let waits: Vec<Vec<bool>> =
         (0..placed.len()).map(|table| if placed[table] { Vec::new() } else { waits_for(table) }).collect();
-    unplaced.iter().copied().find(|&table| {
-        unplaced.iter().all(|&other| !waits[table][other] || other == table || waits[other][table])
-    })
+    unplaced
+        .iter()
+        .copied()
+        .find(|&table| unplaced.iter().all(|&other| !waits[table][other] || waits[other][table]))
 }
 
 #[cfg(test)]
@@ -94,6 +95,12 @@ mod tests {
     fn of_two_cycles_the_one_that_is_referred_to_comes_first() {
         let keys = references(&[(0, 1), (1, 0), (2, 3), (3, 2), (0, 2)]);
         assert_eq!(parents_before_children(4, &keys), [2, 3, 0, 1]);
+    }
+
+    #[test]
+    fn cycles_that_have_nothing_to_do_with_each_other_keep_their_order() {
+        let keys = references(&[(0, 1), (1, 0), (2, 3), (3, 2)]);
+        assert_eq!(parents_before_children(4, &keys), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -935,3 +935,17 @@ fn pending_table(key: &ForeignKeySpec) -> &'static str {
 fn pending_keys(key: &ForeignKeySpec) -> String {
     join((1..=key.columns.len()).map(|at| format!("k{at}")), ", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_word_as_a_default_is_a_text() {
+        assert_eq!(default_expression("open"), "'open'");
+        assert_eq!(default_expression("in_progress2"), "'in_progress2'");
+        for expression in ["7", "2e3", "NULL", "current_date", "'open'", "-1", "lower('A')"] {
+            assert_eq!(default_expression(expression), format!("({expression})"));
+        }
+    }
+}

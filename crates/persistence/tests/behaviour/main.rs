@@ -12,6 +12,7 @@
 )]
 
 mod anomalies;
+mod answers;
 mod concurrency;
 mod constraints;
 mod coverage;

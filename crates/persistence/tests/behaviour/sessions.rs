@@ -393,3 +393,16 @@ on_each_database! { fn a_load_that_fails_leaves_the_old_base_in_place(backend) {
     let load = |conn: &mut AnyConnection| conn.batch_execute(backend.library()).map_err(Error::from);
     load_base(&fixture.url, Uuid::new_v4(), now(), load).unwrap();
 }}
+
+on_each_database! { fn a_column_with_a_default_can_be_emptied_also_where_the_key_changes(backend) {
+    let fixture = Fixture::library(backend);
+    let session = fixture.session("ann");
+    let born = |id: i32| {
+        let born = "coalesce(cast(cast(born as integer) as text), 'null')";
+        session.query(&format!("select {born} as value from authors where id = {id}"))
+    };
+    session.write("insert into authors (id, name) values (40, 'Di'); update authors set born = null where id = 1").unwrap();
+    assert_eq!((born(1), born(40)), (vec!["null".to_owned()], vec!["1950".to_owned()]));
+    session.write("update authors set id = 41, born = null where id = 40").unwrap();
+    assert_eq!((born(40), born(41)), (vec![], vec!["null".to_owned()]));
+}}
