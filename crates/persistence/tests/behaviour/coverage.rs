@@ -124,6 +124,26 @@ on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_state
         &["update people set id = id + 10", "update people set boss = 11 where id = 13", "update people set id = id + 10"]);
 }}
 
+on_each_database! { fn rows_that_refer_to_each_other_may_all_get_other_keys_at_once(backend) {
+    for (action, statements) in [
+        ("cascade", ["update people set id = id + 10", "update people set id = id + 10, boss = null where id = 11"]),
+        ("set null", ["update people set id = id + 10 where id < 3", "update people set id = id + 10"]),
+        ("no action", ["update people set id = id + 10", "update people set id = 4 where id = 2"]),
+    ] {
+        // The child comes first.
+        let tables = format!("create table people (id integer primary key, boss integer references people (id) on update {action}); \
+            insert into people values (3, null); insert into people values (1, 3), (2, 1);");
+        let rows = "select id || ' ' || coalesce(boss, 0) as value from people order by id";
+        same(backend, &tables, rows, &statements);
+        // What is checked at COMMIT has another key by then.
+        let deferred = tables.replace(&format!("{action})"), &format!("{action} deferrable initially deferred)"));
+        same(backend, &deferred, rows, &[
+            "insert into people values (5, 9); update people set id = 6 where id = 5; insert into people values (9, null)",
+            "insert into people values (7, 8); update people set id = 10 where id = 7",
+        ]);
+    }
+}}
+
 on_each_database! { fn a_value_for_a_generated_column_is_refused(backend) {
     same(backend, "
         create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
