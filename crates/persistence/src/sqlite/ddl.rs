@@ -556,6 +556,46 @@ impl<'a> Triggers<'a> {
         sql
     }
 
+    /// Refuses a row whose unique columns another row of the layer has. The change table's index would, too, but for a
+    /// statement that says OR REPLACE: it would take that other row away, and nothing that hangs on it would follow.
+    fn refuse_clash_in_layer(&self, inserted: bool, same_key: bool) -> String {
+        let mut sql = String::new();
+        for unique in self.spec.uniques.iter().filter(|unique| unique.predicate.is_none()) {
+            let columns = unique.parts.iter().map(|part| match part.term {
+                IndexTerm::Column(position) => Some(position),
+                IndexTerm::Expression(_) => None,
+            });
+            let Some(columns) = columns.collect::<Option<Vec<usize>>>() else { continue };
+            let equal = unique.parts.iter().zip(&columns).map(|(part, &position)| {
+                let collate = part.collation.as_ref().map(|name| format!(" collate {}", quote(name)));
+                format!(
+                    "c.{} = {}{}",
+                    quote(&self.spec.columns[position].name),
+                    self.new_value(position, inserted),
+                    collate.unwrap_or_default()
+                )
+            });
+            let equal = join(equal, " and ");
+            let (changed, other) = if same_key {
+                (
+                    format!("({}) and ", changed(self.spec, &columns)),
+                    format!(" and not ({})", self.key_is("c", "old.")),
+                )
+            } else {
+                (String::new(), String::new())
+            };
+            let _ = writeln!(
+                sql,
+                "select raise(abort, {}) where {changed}exists (select 1 from main.{} as c where c.demo_layer = {LIVE} \
+                 and {} and c.demo_kind <> 'deleted'{other});",
+                self.unique_error(&self.qualified(columns)),
+                self.change,
+                equal,
+            );
+        }
+        sql
+    }
+
     /// Notes foreign keys of the written row that have no visible parent.
     fn note_missing_parents(&self, inserted: bool) -> String {
         let mut sql = String::new();
@@ -755,6 +795,7 @@ impl<'a> Triggers<'a> {
             self.refuse_given_values(true),
             self.remember_row_id(true),
             self.refuse_taken_key(true),
+            self.refuse_clash_in_layer(true, false),
             self.write_new_row(true),
             self.refuse_unique_clash(true),
             self.note_missing_parents(true),
@@ -804,6 +845,7 @@ impl<'a> Triggers<'a> {
             self.refuse_given_values(false),
             self.skip_unless_visible(),
             self.keep_references(),
+            self.refuse_clash_in_layer(false, true),
             write,
             self.refuse_unique_clash(false),
             self.note_missing_parents(false),
@@ -829,6 +871,7 @@ impl<'a> Triggers<'a> {
             self.keep_references(),
             self.remove_old_row(),
             self.remember_row_id(false),
+            self.refuse_clash_in_layer(false, false),
             self.write_new_row(false),
             self.refuse_unique_clash(false),
             self.forget_as_child(),

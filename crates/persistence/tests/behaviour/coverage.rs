@@ -515,6 +515,39 @@ fn deferred_references_on_sqlite_are_settled_at_commit_whatever_happened_before(
 }
 
 #[test]
+fn on_sqlite_or_replace_takes_no_row_of_the_session_away() {
+    let attached = Attached::new(
+        Backend::Sqlite,
+        "create table p (id integer primary key, code text unique, name text collate nocase, number integer,
+           unique (name, number));
+         create table c (id integer primary key, p integer references p on delete cascade);
+         insert into p values (1, 'a', 'x', 1), (3, 'c', 'z', 1);",
+    );
+    attached
+        .write("update p set code = 'b' where id = 1; insert into p values (5, 'five', 'y', 1); insert into c values (1, 5)")
+        .unwrap();
+    let rows = "select 'p' || id || code as value from p union all select 'c' || id || p from c order by 1";
+    let before = attached.query(rows);
+    for refused in [
+        "insert or replace into p values (2, 'b', 'w', 1)",
+        "insert or replace into p values (6, 'five', 'w', 1)",
+        "replace into p values (6, 'six', 'Y', 1)",
+        "insert or replace into p values (5, 'six', 'w', 1)",
+        "insert or replace into p values (9, 'c', 'w', 1)",
+        "update or replace p set code = 'five' where id = 1",
+        "update or replace p set id = 7, name = 'Y' where id = 1",
+    ] {
+        let ended = attached.write(refused);
+        assert!(
+            matches!(ended, Err(Error::Constraint { kind: ConstraintKind::Unique, .. })),
+            "{refused}: {ended:?}"
+        );
+        assert_eq!(attached.query(rows), before, "{refused}");
+    }
+    attached.write("insert or replace into p values (9, 'nine', 'y', 2); update or replace p set code = 'z' where id = 1").unwrap();
+}
+
+#[test]
 fn on_sqlite_a_transaction_may_defer_all_its_references() {
     let attached = Attached::new(
         Backend::Sqlite,
