@@ -761,10 +761,11 @@ fn a_reference_that_is_refused_row_by_row_says_that_set_constraints_made_it_so()
     let found = attach_check(
         &attached.host.url,
         &AttachOptions::default(),
-        &["set constraints all immediate".to_owned()],
+        &["begin".to_owned(), "set constraints all immediate".to_owned()],
         now(),
     );
-    assert!(found.unwrap().statements[0].reason.contains("row by row"));
+    let found = found.unwrap().statements;
+    assert!(found.len() == 1 && found[0].reason.contains("row by row") && !found[0].refused, "{found:?}");
 }
 
 /// Takes what the database says of a refusal out of a unit of work.
