@@ -817,7 +817,7 @@ impl<'a> Triggers<'a> {
             let column = quote(&column.name);
             if is_kept(position) {
                 format!(
-                    "{column} = case when new.{column} is old.{column} then {}.{column} else excluded.{column} end",
+                    "{column} = case when new.{column} is old.{column} collate binary then {}.{column} else excluded.{column} end",
                     self.change
                 )
             } else {
