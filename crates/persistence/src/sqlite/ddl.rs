@@ -576,6 +576,42 @@ impl<'a> Triggers<'a> {
         self.spec.uniques.iter().map(|unique| self.refuse_unique_clash(unique, inserted)).collect()
     }
 
+    /// Refuses a row whose unique columns another row of the layer has. The change table's index would, too, but for a
+    /// statement that says OR REPLACE: it would take that other row away, and nothing that hangs on it would follow.
+    fn refuse_clash_in_layer(&self, unique: &IndexSpec, inserted: bool, same_key: bool) -> String {
+        let Some(columns) = self.decided_by(unique) else { return String::new() };
+        let equal = unique.parts.iter().zip(&columns).map(|(part, &position)| {
+            let collate = part.collation.as_ref().map(|name| format!(" collate {}", quote(name)));
+            format!(
+                "c.{} = {}{}",
+                quote(&self.spec.columns[position].name),
+                self.new_value(position, inserted),
+                collate.unwrap_or_default()
+            )
+        });
+        let equal = join(equal, " and ");
+        let (changed, other) = if same_key {
+            (
+                format!("({}) and ", changed(self.spec, &columns)),
+                format!(" and not ({})", self.key_is("c", "old.")),
+            )
+        } else {
+            (String::new(), String::new())
+        };
+        format!(
+            "select raise(abort, {}) where {changed}exists (select 1 from main.{} as c where c.demo_layer = {LIVE} \
+             and {} and c.demo_kind <> 'deleted'{other});\n",
+            self.unique_error(&self.qualified(columns)),
+            self.change,
+            equal,
+        )
+    }
+
+    fn refuse_clashes_in_layer(&self, inserted: bool) -> String {
+        let uniques = self.spec.uniques.iter();
+        uniques.map(|unique| self.refuse_clash_in_layer(unique, inserted, false)).collect()
+    }
+
     /// Notes a foreign key of the written row that has no visible parent.
     fn note_missing_parent(&self, outgoing: &Outgoing<'_>, inserted: bool) -> String {
         let Outgoing { id, key, parent } = outgoing;
@@ -783,6 +819,7 @@ impl<'a> Triggers<'a> {
             self.refuse_given_values(true),
             self.remember_row_id(true),
             self.refuse_taken_key(true),
+            self.refuse_clashes_in_layer(true),
             self.write_new_row(true),
             self.refuse_unique_clashes(true),
             self.note_missing_parents(true),
@@ -807,7 +844,7 @@ impl<'a> Triggers<'a> {
             let column = quote(&column.name);
             if is_kept(position) {
                 format!(
-                    "{column} = case when new.{column} is old.{column} then {}.{column} else excluded.{column} end",
+                    "{column} = case when new.{column} is old.{column} collate binary then {}.{column} else excluded.{column} end",
                     self.change
                 )
             } else {
@@ -829,13 +866,11 @@ impl<'a> Triggers<'a> {
             self.refuse_given_values(false),
             self.skip_unless_visible(),
             self.keep_references(),
-            write,
         ];
         let table = quote(&self.spec.name);
         let same =
             join(self.spec.key_columns().map(|c| format!("new.{0} is old.{0}", quote(&c.name))), " and ");
-        let mut triggers =
-            vec![self.trigger(&format!("update on {table} when {same}"), "update", &body.concat())];
+        let mut triggers = Vec::new();
         let mut add = |columns: Option<Vec<usize>>, name: &str, body: &str| {
             let of = columns.map(|columns| {
                 let beyond_key = columns.into_iter().filter(|column| !self.spec.key.contains(column));
@@ -849,6 +884,14 @@ impl<'a> Triggers<'a> {
             };
             triggers.push(self.trigger(&event, name, body));
         };
+        add(None, "update_begin", &body.concat());
+        for (at, unique) in self.spec.uniques.iter().enumerate() {
+            let refusal = self.refuse_clash_in_layer(unique, false, true);
+            if !refusal.is_empty() {
+                add(self.decided_by(unique), &format!("update_layer{at}"), &refusal);
+            }
+        }
+        add(None, "update", &write);
         for (at, unique) in self.spec.uniques.iter().enumerate() {
             let refusal = self.refuse_unique_clash(unique, false);
             add(self.decided_by(unique), &format!("update_unique{at}"), &refusal);
@@ -879,6 +922,7 @@ impl<'a> Triggers<'a> {
             self.keep_references(),
             self.remove_old_row(),
             self.remember_row_id(false),
+            self.refuse_clashes_in_layer(false),
             self.write_new_row(false),
             self.refuse_unique_clashes(false),
             self.forget_as_child(),

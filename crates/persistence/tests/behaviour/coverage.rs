@@ -124,6 +124,26 @@ on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_state
         &["update people set id = id + 10", "update people set boss = 11 where id = 13", "update people set id = id + 10"]);
 }}
 
+on_each_database! { fn rows_that_refer_to_each_other_may_all_get_other_keys_at_once(backend) {
+    for (action, statements) in [
+        ("cascade", ["update people set id = id + 10", "update people set id = id + 10, boss = null where id = 11"]),
+        ("set null", ["update people set id = id + 10 where id < 3", "update people set id = id + 10"]),
+        ("no action", ["update people set id = id + 10", "update people set id = 4 where id = 2"]),
+    ] {
+        // The child comes first.
+        let tables = format!("create table people (id integer primary key, boss integer references people (id) on update {action}); \
+            insert into people values (3, null); insert into people values (1, 3), (2, 1);");
+        let rows = "select id || ' ' || coalesce(boss, 0) as value from people order by id";
+        same(backend, &tables, rows, &statements);
+        // What is checked at COMMIT has another key by then.
+        let deferred = tables.replace(&format!("{action})"), &format!("{action} deferrable initially deferred)"));
+        same(backend, &deferred, rows, &[
+            "insert into people values (5, 9); update people set id = 6 where id = 5; insert into people values (9, null)",
+            "insert into people values (7, 8); update people set id = 10 where id = 7",
+        ]);
+    }
+}}
+
 on_each_database! { fn a_value_for_a_generated_column_is_refused(backend) {
     same(backend, "
         create table things (id integer primary key, name text, loud text generated always as (upper(name)) stored);
@@ -517,6 +537,39 @@ fn deferred_references_on_sqlite_are_settled_at_commit_whatever_happened_before(
 }
 
 #[test]
+fn on_sqlite_or_replace_takes_no_row_of_the_session_away() {
+    let attached = Attached::new(
+        Backend::Sqlite,
+        "create table p (id integer primary key, code text unique, name text collate nocase, number integer,
+           unique (name, number));
+         create table c (id integer primary key, p integer references p on delete cascade);
+         insert into p values (1, 'a', 'x', 1), (3, 'c', 'z', 1);",
+    );
+    attached
+        .write("update p set code = 'b' where id = 1; insert into p values (5, 'five', 'y', 1); insert into c values (1, 5)")
+        .unwrap();
+    let rows = "select 'p' || id || code as value from p union all select 'c' || id || p from c order by 1";
+    let before = attached.query(rows);
+    for refused in [
+        "insert or replace into p values (2, 'b', 'w', 1)",
+        "insert or replace into p values (6, 'five', 'w', 1)",
+        "replace into p values (6, 'six', 'Y', 1)",
+        "insert or replace into p values (5, 'six', 'w', 1)",
+        "insert or replace into p values (9, 'c', 'w', 1)",
+        "update or replace p set code = 'five' where id = 1",
+        "update or replace p set id = 7, name = 'Y' where id = 1",
+    ] {
+        let ended = attached.write(refused);
+        assert!(
+            matches!(ended, Err(Error::Constraint { kind: ConstraintKind::Unique, .. })),
+            "{refused}: {ended:?}"
+        );
+        assert_eq!(attached.query(rows), before, "{refused}");
+    }
+    attached.write("insert or replace into p values (9, 'nine', 'y', 2); update or replace p set code = 'z' where id = 1").unwrap();
+}
+
+#[test]
 fn on_sqlite_a_transaction_may_defer_all_its_references() {
     let attached = Attached::new(
         Backend::Sqlite,
@@ -730,10 +783,11 @@ fn a_reference_that_is_refused_row_by_row_says_that_set_constraints_made_it_so()
     let found = attach_check(
         &attached.host.url,
         &AttachOptions::default(),
-        &["set constraints all immediate".to_owned()],
+        &["begin".to_owned(), "set constraints all immediate".to_owned()],
         now(),
     );
-    assert!(found.unwrap().statements[0].reason.contains("row by row"));
+    let found = found.unwrap().statements;
+    assert!(found.len() == 1 && found[0].reason.contains("row by row") && !found[0].refused, "{found:?}");
 }
 
 /// Takes what the database says of a refusal out of a unit of work.

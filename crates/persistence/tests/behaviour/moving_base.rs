@@ -33,7 +33,11 @@ struct Workshop {
 
 impl Workshop {
     fn new(backend: Backend) -> Self {
-        let host = HostDatabase::new(backend, WORKSHOP);
+        Self::over(backend, WORKSHOP)
+    }
+
+    fn over(backend: Backend, tables: &str) -> Self {
+        let host = HostDatabase::new(backend, tables);
         attach(&host.url, &AttachOptions::default(), now()).unwrap();
         let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
         let key = UserKey::new("workshop", "ann").unwrap();
@@ -52,7 +56,13 @@ impl Workshop {
     }
 
     fn write(&self, sql: &str) {
-        self.database.write(self.ann, now(), |conn| conn.batch_execute(sql).map_err(Error::from)).unwrap();
+        self.write_as("ann", sql);
+    }
+
+    fn write_as(&self, user: &str, sql: &str) {
+        let key = UserKey::new("workshop", user).unwrap();
+        let session = self.database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+        self.database.write(session, now(), |conn| conn.batch_execute(sql).map_err(Error::from)).unwrap();
     }
 
     /// All that Ann sees.
@@ -186,4 +196,63 @@ on_each_database! { fn a_row_that_the_owner_changes_stays_as_the_session_made_it
     assert_eq!(shop.world().first().map(String::as_str), Some("maker 1 theirs 1"));
     shop.undo(OnConflict::Fail).unwrap();
     assert_eq!(shop.world().first().map(String::as_str), Some("maker 1 mine"));
+}}
+
+const SHELVES: &str = "
+    create table items (region integer not null, number integer not null, code text, is_sold integer not null,
+        primary key (region, number));
+    create unique index codes on items (lower(code)) where is_sold = 0;
+    insert into items values (1, 1, 'a', 0), (1, 2, 'b', 0), (2, 1, 'c', 1), (2, 2, 'd', 0);";
+
+on_each_database! { fn a_unique_value_clashes_only_with_rows_that_the_session_sees_and_the_index_holds(backend) {
+    let mut shop = Workshop::over(backend, SHELVES);
+    // A value of a base row that Ann's own copy hides, and one of a row that the index does not hold.
+    shop.write("update items set code = 'mine' where region = 1 and number = 1; insert into items values (9, 1, 'A', 0), (9, 2, 'C', 0)");
+    assert_eq!(shop.owner("insert into items values (3, 3, 'e', 0)").reconciled, []);
+    // A row of hers that the index does not hold, and the copy of a row that she has deleted.
+    shop.write("insert into items values (9, 3, 'f', 1); delete from items where region = 1 and number = 2");
+    let report = shop.owner("update items set code = 'bb' where region = 1 and number = 2; \
+                             insert into items values (3, 4, 'B', 0), (3, 5, 'F', 0)");
+    assert_eq!(report.reconciled, []);
+    // Ben's row of the same key is Ben's, and what he does not see of the base, she does.
+    shop.write("insert into items values (8, 1, 'x', 0), (8, 2, 'g', 0)");
+    shop.write_as("ben", "insert into items values (8, 1, 'z', 0); update items set code = 'ben' where region = 2 and number = 2");
+    let report = shop.owner("insert into items values (3, 6, 'Z', 0); update items set code = 'G' where region = 2 and number = 2");
+    assert_eq!(report.reconciled, [Reconciliation { unique_clashes: 2, ..of("items") }]);
+}}
+
+on_each_database! { fn a_row_is_told_by_all_the_columns_of_its_key(backend) {
+    let mut shop = Workshop::over(backend, SHELVES);
+    shop.write("update items set code = 'mine' where region = 1 and number = 1; delete from items where region = 2 and number = 2; \
+                insert into items values (2, 3, 'x', 0), (3, 1, 'y', 0)");
+    let report = shop.owner("delete from items where (region = 1 and number = 1) or (region = 2 and number = 2); \
+                             insert into items values (3, 2, 'z', 0), (2, 3, 'w', 0)");
+    assert_eq!(report.reconciled, [Reconciliation { now_created: 1, tombstones_dropped: 1, now_edited: 1, ..of("items") }]);
+}}
+
+on_each_database! { fn a_parent_is_one_that_the_session_itself_sees(backend) {
+    let mut shop = Workshop::over(backend, "
+        create table makers (id integer primary key, code text unique, name text);
+        create table parts (id integer primary key, code text references makers (code), label text);
+        insert into makers values (1, 'one', ''), (2, 'two', ''), (3, 'three', ''), (4, 'four', ''), (5, 'five', '');
+        insert into parts values (50, 'five', '');");
+    let missing = |count| vec![Reconciliation { missing_parents: count, ..of("parts") }];
+    // Nobody's part, and a maker whom Ann has only renamed, with a part of the base: nothing is missing.
+    shop.write("insert into parts values (10, null, ''); update makers set name = 'mine' where id = 5");
+    assert_eq!(shop.owner("insert into parts values (51, 'five', '')").reconciled, []);
+    // The base has a maker of that code, but Ann's own copy of it has another.
+    shop.write("update makers set name = 'mine' where id = 1; insert into parts values (11, 'two', '')");
+    let report = shop.owner("update makers set code = 'second' where id = 2; update makers set code = 'two' where id = 1");
+    assert_eq!(report.reconciled, missing(1));
+    shop.write("delete from parts where id = 11");
+    // What she has deleted is no parent, though its copy still has the code.
+    shop.write("delete from makers where id = 3");
+    assert_eq!(shop.owner("update makers set code = 'third' where id = 3; update makers set code = 'three' where id = 4").reconciled, []);
+    shop.write("insert into parts values (12, 'three', '')");
+    assert_eq!(shop.owner("update makers set code = 'four' where id = 4").reconciled, missing(1));
+    shop.write("delete from parts where id = 12");
+    // Nor is a maker of Ben's.
+    shop.write("insert into parts values (13, 'four', '')");
+    shop.write_as("ben", "update makers set code = 'bens' where id = 4; insert into makers values (9, 'four', '')");
+    assert_eq!(shop.owner("update makers set code = 'fourth' where id = 4").reconciled, missing(1));
 }}

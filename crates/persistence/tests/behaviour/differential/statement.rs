@@ -527,10 +527,13 @@ impl Maker<'_> {
     /// A condition on the rows that a statement writes.
     fn condition_on(&mut self, at: usize) -> (String, Vec<ColumnId>, Vec<usize>) {
         // An exception of docs/embedding.md: RESTRICT between rows of one statement depends on their order, which is
-        // another through a view.
-        let mut keys = self.schema.table(at).foreign_keys();
-        let is_ordered =
-            keys.any(|key| key.parent == at && [key.on_delete, key.on_update].contains(&"restrict"));
+        // another through a view, and so does what sets a NOT NULL column to NULL.
+        let table = self.schema.table(at);
+        let is_ordered = table.foreign_keys().any(|key| {
+            let does = |action: &str| [key.on_delete, key.on_update].contains(&action);
+            let is_refused = key.columns.iter().any(|id| table.column(*id).not_null);
+            key.parent == at && (does("restrict") || does("set null") && is_refused)
+        });
         if is_ordered && !self.postgres() {
             return (self.one_row(at), self.schema.table(at).key.clone(), Vec::new());
         }
