@@ -1,3 +1,5 @@
+use actix_web::http::header::{HeaderValue, IF_MATCH};
+use actix_web::test::TestRequest;
 use serde_json::json;
 
 use crate::fixture::{ANN, BEN, Backend, CASE, Server, on_each_database};
@@ -56,4 +58,10 @@ async fn a_malformed_precondition_names_no_version(backend: Backend) {
     let ann = Server::on(backend).await.sign_in(ANN).await;
     let refused = ann.delete_with(&format!("/cases/{CASE}"), ("if-match", "not quoted")).await;
     assert_eq!(refused.problem(412), "precondition_failed");
+    // Bytes that are no text.
+    let request = TestRequest::delete()
+        .uri(&format!("/api/v1/cases/{CASE}"))
+        .insert_header(("authorization", format!("Bearer {}", ann.token)))
+        .insert_header((IF_MATCH, HeaderValue::from_bytes(b"\"\xe9\"").unwrap()));
+    assert_eq!(ann.server.send(request).await.problem(412), "precondition_failed");
 }

@@ -1,13 +1,14 @@
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ANN, BEN, Backend, CASE, CATEGORY, Client, INVESTIGATION, MESSAGE, NOTE, SUBJECT, Server,
+    ANN, BEN, Backend, CASE, CATEGORY, Client, GIL, INVESTIGATION, MESSAGE, NOTE, SUBJECT, Server,
     on_each_database,
 };
 
 on_each_database! {
     words_find_base_records_and_the_sessions_own_edits,
     words_find_what_hangs_on_a_record,
+    words_find_nothing_of_another_organization,
     a_list_shows_the_newest_first_and_counts_them_all,
     every_order_walks_through_everything_once,
     an_edited_base_record_stands_in_the_list_once_and_where_it_belongs_now,
@@ -151,6 +152,21 @@ async fn words_find_base_records_and_the_sessions_own_edits(backend: Backend) {
     assert_eq!(ann.total("/investigations?q=nowhere").await, 0);
     let long = "x".repeat(501);
     assert_eq!(ann.get(&format!("/cases?q={long}")).await.invalid_fields(), ["q"]);
+}
+
+async fn words_find_nothing_of_another_organization(backend: Backend) {
+    let server = Server::on(backend).await;
+    let (ann, gil) = (server.sign_in(ANN).await, server.sign_in(GIL).await);
+    for (mine, other, question) in [
+        (&ann, &gil, "/cases?q=cash"),
+        (&gil, &ann, "/cases?q=another"),
+        (&ann, &gil, "/rius?q=till"),
+        (&ann, &gil, "/employees?q=zoe"),
+    ] {
+        assert!(mine.total(question).await > 0, "{question}");
+        let page = other.get(question).await.expect(200);
+        assert_eq!((&page["total"], &page["items"]), (&json!(0), &json!([])), "{question}");
+    }
 }
 
 async fn words_find_what_hangs_on_a_record(backend: Backend) {

@@ -6,6 +6,7 @@ use demo_reset_api::{ServerConfig, SignInLimits, set_demo_password, set_first_de
 use serde_json::json;
 
 use crate::fixture::{ANN, Backend, PASSWORD, Server, on_each_database};
+use crate::statements;
 
 on_each_database! {
     sign_in_gives_a_token_and_the_user,
@@ -14,6 +15,7 @@ on_each_database! {
     everything_else_needs_a_token,
     a_token_expires,
     sign_in_attempts_are_limited_for_each_account,
+    sign_in_attempts_are_limited_for_each_address,
     the_first_password_stays_until_another_is_set,
 }
 
@@ -49,6 +51,11 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike(backend: Bac
         answer.text = body.to_string();
     }
     assert_eq!(wrong.text, unknown.text);
+    // Nor by the time that they take: the password is checked in either case.
+    let (_, of_wrong) = statements::of(&server.home, server.login(ANN, "guess")).await;
+    let (_, of_unknown) = statements::of(&server.home, server.login("nobody@acme.example", PASSWORD)).await;
+    assert!(of_wrong.len() > 1, "{of_wrong:#?}");
+    assert_eq!(of_wrong, of_unknown);
 }
 
 async fn sign_in_names_the_fields_that_are_wrong(backend: Backend) {
@@ -92,16 +99,31 @@ async fn a_token_expires(backend: Backend) {
 }
 
 async fn sign_in_attempts_are_limited_for_each_account(backend: Backend) {
-    let limits =
-        SignInLimits { per_account: NonZeroU32::new(2).unwrap(), per_address: NonZeroU32::new(100).unwrap() };
+    // One a minute: a second one is not let through before, however slow the machine is.
+    let limits = SignInLimits { per_account: NonZeroU32::MIN, per_address: NonZeroU32::new(100).unwrap() };
     let server =
         Server::with(backend, ServerConfig { sign_in_limits: limits, ..ServerConfig::default() }).await;
     server.login(ANN, "guess").await.problem(401);
-    server.login(&ANN.to_uppercase(), "guess").await.problem(401);
-    let refused = server.login(ANN, PASSWORD).await;
+    let refused = server.login(&ANN.to_uppercase(), PASSWORD).await;
     assert_eq!(refused.problem(429), "too_many_requests");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     server.login("ben@acme.example", PASSWORD).await.expect(200);
+}
+
+async fn sign_in_attempts_are_limited_for_each_address(backend: Backend) {
+    let limits = SignInLimits { per_address: NonZeroU32::MIN, per_account: NonZeroU32::new(100).unwrap() };
+    let server =
+        Server::with(backend, ServerConfig { sign_in_limits: limits, ..ServerConfig::default() }).await;
+    let from = |last: u8, email: &str| {
+        let body = json!({ "email": email, "password": "guess" });
+        let request = TestRequest::post().uri("/api/v1/auth/login").set_json(body);
+        server.send(request.peer_addr(([10, 0, 0, last], 40_000).into()))
+    };
+    from(1, "a@acme.example").await.problem(401);
+    let refused = from(1, "b@acme.example").await;
+    assert_eq!(refused.problem(429), "too_many_requests");
+    assert!(refused.header("ratelimit-policy").starts_with("\"sign-in-address\";q=1;w=60"));
+    from(2, "b@acme.example").await.problem(401);
 }
 
 async fn the_first_password_stays_until_another_is_set(backend: Backend) {

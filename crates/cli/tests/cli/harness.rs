@@ -356,12 +356,22 @@ impl Server {
         assert!(Command::new("kill").args(["-9", &id]).status().expect("kill runs").success());
     }
 
-    /// Sends a signal by its name and waits for the exit code.
-    pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &id]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Waits for the exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
         self.process.wait().expect("it ends").code()
+    }
+
+    /// Sends a signal by its name and waits for the exit code.
+    pub(crate) fn stop(self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        self.wait()
     }
 
     /// The same signed-in user on this server.
