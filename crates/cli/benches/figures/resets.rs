@@ -19,13 +19,11 @@ use crate::report::Report;
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
-const SETTINGS: [Setting; 5] = [
+const SETTINGS: [Setting; 4] = [
     Setting { scale: 1, others: 10 },
     Setting { scale: 1, others: 10_000 },
     Setting { scale: 12, others: 10 },
     Setting { scale: 12, others: 10_000 },
-    // Five million rows.
-    Setting { scale: 58, others: 10 },
 ];
 
 /// How long one may take, in one-row commits.

@@ -28,6 +28,9 @@ const GOAL: f64 = 1.5;
 /// How much faster than putting a whole database back.
 const FASTER: f64 = 20.0;
 
+/// Restores of a whole database.
+const RESTORES: usize = 3;
+
 /// Makes subjects of a session's own, all at once: through the view each would pass its triggers. They are counted as
 /// the layer's all the same.
 fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usize) -> Result<()> {
@@ -74,7 +77,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     );
     let mut ratios: [Vec<f64>; 3] = Default::default();
     let mut plot = Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
-    for &size in report.effort.some(&Size::ALL, 1) {
+    for &size in report.effort.some(&Size::BOTH, 1) {
         let world = World::of(cluster, size)?;
         let rest = format!("{} base rows", thousands(size.rows()));
         let mut slowest = [Samples::default(), Samples::default()];
@@ -133,8 +136,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
         }
         // Sessions change nothing of the base, so what they are compared with is the same for all of them.
-        let rounds = if size == Size::FiveMillion { 1 } else { 3 };
-        for (alternative, samples) in restores(cluster, size, rounds)? {
+        for (alternative, samples) in restores(cluster, size)? {
             for (what, slowest) in ["reset", "undo"].into_iter().zip(&slowest) {
                 let title = format!("PostgreSQL: the slowest {what} over {rest}, against {alternative}");
                 report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, &samples));
@@ -164,7 +166,7 @@ fn one_row_commit(cluster: &Cluster, size: Size) -> Result<PgConnection> {
 
 /// What restores a whole database of this size, with how long each takes. Each is spared what it can be: there are no
 /// sessions in the database, nothing checks the rows that come, and making room is not counted.
-fn restores(cluster: &Cluster, size: Size, rounds: usize) -> Result<Vec<(&'static str, Samples)>> {
+fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)>> {
     let name = size.database();
     let tables = cluster.tables(name)?;
     let folder = cluster.folder.path();
@@ -200,7 +202,7 @@ fn restores(cluster: &Cluster, size: Size, rounds: usize) -> Result<Vec<(&'stati
     std::fs::write(&script, copies + "commit;\n")?;
     let [template, copy, restored] = in_turns(
         0,
-        rounds,
+        RESTORES,
         [
             &mut || {
                 cluster.on_server("drop database if exists bench_copy")?;

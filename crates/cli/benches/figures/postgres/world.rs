@@ -106,18 +106,15 @@ pub(crate) enum Size {
     HundredThousand,
     /// 100,000 cases, an investigation of each, and audit entries that make it a million rows.
     Million,
-    /// The same with more audit entries.
-    FiveMillion,
 }
 
 impl Size {
-    pub(crate) const ALL: [Self; 3] = [Self::HundredThousand, Self::Million, Self::FiveMillion];
+    pub(crate) const BOTH: [Self; 2] = [Self::HundredThousand, Self::Million];
 
     pub(crate) fn rows(self) -> u64 {
         match self {
             Self::HundredThousand => 100_000,
             Self::Million => 1_000_000,
-            Self::FiveMillion => 5_000_000,
         }
     }
 
@@ -125,7 +122,6 @@ impl Size {
         match self {
             Self::HundredThousand => "bench_100k",
             Self::Million => "bench_1m",
-            Self::FiveMillion => "bench_5m",
         }
     }
 }
@@ -228,11 +224,11 @@ fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         Ok(format!(
-            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 120) n limit {count};",
+            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 60) n limit {count};",
             values.join(", ")
         ))
     };
-    if size != Size::HundredThousand {
+    if size == Size::Million {
         let number = ("reference_number", "r.reference_number || '-' || n");
         let later = ("created_at", "r.created_at + n * interval '61 minutes'");
         build.push_str(&more("cases", &[ID, number, later], "100000 - (select count(*) from kept.cases)")?);
