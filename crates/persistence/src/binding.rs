@@ -128,6 +128,22 @@ where
     finish(conn, work)
 }
 
+/// Runs `work` in one transaction: committed if it gives something, rolled back otherwise.
+pub(crate) fn in_transaction_if_any<C: SessionConnection, T>(
+    conn: &mut C,
+    mode: Mode,
+    work: impl FnOnce(&mut C) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    conn.link().begin(mode)?;
+    match work(conn) {
+        Ok(None) => {
+            conn.link().rollback()?;
+            Ok(None)
+        }
+        ended => finish(conn, |_| ended),
+    }
+}
+
 /// Runs `work` in the transaction that has begun, and ends it.
 fn finish<C, T, E>(
     conn: &mut C,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached, Claim};
-use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction};
+use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction, in_transaction_if_any};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::counts::BaseCounts;
 use crate::error::{Error, Result};
@@ -745,7 +745,9 @@ impl Database {
         let request = UndoRequest { session, wanted, on_conflict, new_id, now };
         let unchanged = |conn: &mut AnyConnection| undo_unchanged(&mut conn.link(), &request);
         let undone = match self.inner.url {
-            DatabaseUrl::Sqlite(_) => self.transaction_write_first(unchanged)?,
+            DatabaseUrl::Sqlite(_) => self.with_connection(Mode::Write, |conn| {
+                in_transaction_if_any(conn, Mode::WriteFirst, unchanged)
+            })?,
             // One statement, and so a transaction of its own.
             DatabaseUrl::Postgres(_) => self.with_connection(Mode::Write, unchanged)?,
         };

@@ -840,7 +840,11 @@ impl<'a> Triggers<'a> {
             self.spec.foreign_keys.iter().any(|key| key.columns.contains(&position))
         };
         let set = self.spec.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
-        let set = set.filter(|(position, _)| !self.spec.key.contains(position)).map(|(position, column)| {
+        // A key is the same for its collation, and yet another text.
+        let may_differ = |position: &usize, column: &ColumnSpec| {
+            !self.spec.key.contains(position) || column.collation.is_some()
+        };
+        let set = set.filter(|(position, column)| may_differ(position, column)).map(|(position, column)| {
             let column = quote(&column.name);
             if is_kept(position) {
                 format!(

@@ -182,6 +182,16 @@ on_each_database! { fn a_generated_column_is_kept_unique_and_followed_like_any_o
         ]);
 }}
 
+#[test]
+fn on_sqlite_a_key_can_change_the_case_of_its_letters_again_and_again() {
+    same(Backend::Sqlite, "
+        create table words (word text primary key not null collate nocase, name text);
+        create table uses (id integer primary key, word text collate nocase references words (word) on update cascade);
+        insert into words values ('a', 'x'); insert into uses values (1, 'a');",
+        "select word || name as value from words union all select 'u' || word from uses order by 1",
+        &["update words set word = 'A'", "update words set word = 'a', name = 'y'", "update words set word = 'A'"]);
+}
+
 on_each_database! { fn archives_of_records_with_binary_and_fractional_keys_can_be_read(backend) {
     let (bytes, number) = match backend {
         Backend::Sqlite => ("blob", "real"),
