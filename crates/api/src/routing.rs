@@ -12,7 +12,7 @@ use crate::error::ApiError;
 /// An address under construction.
 pub(crate) struct Endpoint {
     #[cfg_attr(
-        not(test),
+        not(all(test, feature = "bundled-demo")),
         allow(dead_code, reason = "read by the test that compares routes with the document")
     )]
     pub(crate) path: String,
