@@ -29,7 +29,7 @@ const SCRIPTS: usize = 25;
 
 /// Schemas, each with its scripts: thousands of scripts on each database in CI, some hundreds everywhere else.
 fn seeds() -> Range<u64> {
-    if in_ci() { 0..100 } else { 0..16 }
+    if in_ci() { 0..60 } else { 0..16 }
 }
 
 fn in_ci() -> bool {
