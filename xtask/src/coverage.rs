@@ -6,9 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::postgres::Cluster;
 use crate::run::{self, Failure};
-use crate::suite;
+use crate::suite::{self, Server};
 
 /// The crates that are measured, and the share of lines, in percent, under which the task fails.
 const FLOORS: &[(&str, f64)] = &[("crates/domain", 97.0), ("crates/persistence", 92.0)];
@@ -47,9 +46,8 @@ pub(crate) fn coverage() -> Result<(), Failure> {
             Tools::install()?
         ));
     };
-    let is_given = std::env::var_os(suite::POSTGRES_VARIABLE).is_some();
-    let cluster = if is_given { None } else { Cluster::start(suite::FOR_TESTS)? };
-    if !is_given && cluster.is_none() {
+    let server = Server::find(suite::FOR_TESTS)?;
+    if server.is_none() {
         return skipped(&format!(
             "PostgreSQL's server is not installed; get it: {}",
             suite::POSTGRES_INSTALL
@@ -64,7 +62,7 @@ pub(crate) fn coverage() -> Result<(), Failure> {
     // Built first: what is measured must be what runs.
     let executables = executables(&folder)?;
     let mut command = tests(&folder, &[])?;
-    command.envs(cluster.iter().map(|cluster| (suite::POSTGRES_VARIABLE, cluster.url())));
+    Server::tell(server.as_ref(), &mut command);
     // In CI some tests do more rounds, which reach no line that the others do not.
     run::run(command.env_remove("CI"))?;
     report(&tools.lines(&folder, &executables)?)

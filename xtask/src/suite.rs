@@ -1,5 +1,7 @@
 //! The tests and the benchmarks.
 
+use std::process::Command;
+
 use crate::postgres::Cluster;
 use crate::run::{self, Failure};
 
@@ -58,10 +60,35 @@ const BROWSER_INSTALL: &str =
     "apt-get install chromium chromium-driver (Debian), brew install chromium chromedriver (macOS)";
 
 /// Tells the tests where a PostgreSQL listens. Set already, it is used as it is.
-pub(crate) const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+const POSTGRES_VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
 
 pub(crate) const POSTGRES_INSTALL: &str =
     "apt-get install postgresql (Debian), brew install postgresql (macOS)";
+
+/// The PostgreSQL that a run works on.
+pub(crate) enum Server {
+    /// The environment names it.
+    Given,
+    /// A cluster of the run's own.
+    Started(Cluster),
+}
+
+impl Server {
+    /// The one that is given, or else a cluster with these settings; none where PostgreSQL is not installed.
+    pub(crate) fn find(settings: &[&str]) -> Result<Option<Self>, Failure> {
+        if std::env::var_os(POSTGRES_VARIABLE).is_some() {
+            return Ok(Some(Self::Given));
+        }
+        Ok(Cluster::start(settings)?.map(Self::Started))
+    }
+
+    /// Tells a command where it listens, if there is one.
+    pub(crate) fn tell(server: Option<&Self>, command: &mut Command) {
+        if let Some(Self::Started(cluster)) = server {
+            command.env(POSTGRES_VARIABLE, cluster.url());
+        }
+    }
+}
 
 /// Runs every test of the workspace, then says what this machine could not run. In CI nothing may be missing.
 pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
@@ -72,9 +99,8 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
             format!("skipped, since {name} is not installed: {tests}; get it: {install}")
         })
         .collect();
-    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
-    let cluster = if is_given { None } else { Cluster::start(FOR_TESTS)? };
-    if !is_given && cluster.is_none() {
+    let server = Server::find(FOR_TESTS)?;
+    if server.is_none() {
         skipped.push(format!(
             "skipped, since PostgreSQL's server is not installed: every test on PostgreSQL; get it: {POSTGRES_INSTALL}"
         ));
@@ -85,17 +111,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
         return Err(Failure::Other("in CI no test may be skipped".to_owned()));
     }
     let mut tests = run::cargo(["test", "--workspace"]);
-    if let Some(cluster) = &cluster {
-        tests.env(POSTGRES_VARIABLE, cluster.url());
-    }
+    Server::tell(server.as_ref(), &mut tests);
     let mut result = run::run(tests.args(arguments));
     if arguments.is_empty() {
         // What a host gets that mounts the scope without the bundled demo is built otherwise, and so tested again.
         let mut mounted =
             run::cargo(["test", "--package", "demo-reset-api", "--no-default-features", "--test", "host"]);
-        if let Some(cluster) = &cluster {
-            mounted.env(POSTGRES_VARIABLE, cluster.url());
-        }
+        Server::tell(server.as_ref(), &mut mounted);
         result = result.and(run::run(&mut mounted));
     }
     report();
@@ -123,11 +145,8 @@ const FOR_BENCHMARKS: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB"];
 
 /// Runs the benchmarks, those on PostgreSQL in a cluster of their own.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
-    let is_given = std::env::var_os(POSTGRES_VARIABLE).is_some();
-    let cluster = if is_given { None } else { Cluster::start(FOR_BENCHMARKS)? };
+    let server = Server::find(FOR_BENCHMARKS)?;
     let mut figures = run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]);
-    if let Some(cluster) = &cluster {
-        figures.env(POSTGRES_VARIABLE, cluster.url());
-    }
+    Server::tell(server.as_ref(), &mut figures);
     run::run(figures.args(arguments))
 }

@@ -742,8 +742,12 @@ impl Database {
         new_id: ArchiveId,
         now: DateTime<Utc>,
     ) -> Result<UndoReport> {
-        let request = UndoRequest { session, wanted, on_conflict, new_id, now };
-        let unchanged = |conn: &mut AnyConnection| undo_unchanged(&mut conn.link(), &request);
+        self.undo_request(&UndoRequest { session, wanted, on_conflict, new_id, now })
+    }
+
+    /// [`Database::undo`] in transactions of its own.
+    pub(crate) fn undo_request(&self, request: &UndoRequest) -> Result<UndoReport> {
+        let unchanged = |conn: &mut AnyConnection| undo_unchanged(&mut conn.link(), request);
         let undone = match self.inner.url {
             DatabaseUrl::Sqlite(_) => self.with_connection(Mode::Write, |conn| {
                 in_transaction_if_any(conn, Mode::WriteFirst, unchanged)
@@ -753,7 +757,7 @@ impl Database {
         };
         match undone {
             Some(report) => Ok(report),
-            None => self.transaction_over_base(|conn| self.undo_within(conn, &request)),
+            None => self.transaction_over_base(|conn| self.undo_within(conn, request)),
         }
     }
 

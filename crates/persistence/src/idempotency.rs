@@ -125,8 +125,7 @@ impl Database {
         answer: impl FnOnce(&UndoReport) -> Value,
     ) -> Result<Value> {
         if key.is_none() {
-            let UndoRequest { session, wanted, on_conflict, new_id, now } = *request;
-            return Ok(answer(&self.undo(session, wanted, on_conflict, new_id, now)?));
+            return Ok(answer(&self.undo_request(request)?));
         }
         let work = |conn: &mut AnyConnection| self.undo_within(conn, request);
         self.answer_once(Over::Base, request.session, key, request.now, work, answer)

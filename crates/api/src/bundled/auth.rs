@@ -22,9 +22,9 @@ use crate::routing::Endpoint;
 /// Told of every token that does not hold, whatever is wrong with it.
 const REFUSED: &str = "The token is not valid or has expired.";
 /// The longest e-mail address, in characters.
-const MAX_EMAIL: usize = 320;
+pub(super) const MAX_EMAIL: usize = 320;
 /// The longest password, in characters: hashing more would only serve to keep the server busy.
-const MAX_PASSWORD: usize = 1024;
+pub(super) const MAX_PASSWORD: usize = 1024;
 
 /// The routes of sign-in.
 pub(crate) fn endpoints() -> Vec<Endpoint> {

@@ -9,6 +9,7 @@ use demo_reset_compliance::{
 use serde_json::{Map, Value, json};
 
 use super::BASE_PATH;
+use super::auth::{MAX_EMAIL, MAX_PASSWORD};
 use super::examples;
 use crate::error::{ApiError, PROBLEM_JSON};
 
@@ -927,7 +928,8 @@ fn sign_in_schemas(schemas: &mut Map<String, Value>) {
         ("organizationId", id),
     ]);
     schemas.insert("SignedInUser".to_owned(), user);
-    let mut credentials = described(&[("email", credential(320)), ("password", credential(1024))]);
+    let mut credentials =
+        described(&[("email", credential(MAX_EMAIL)), ("password", credential(MAX_PASSWORD))]);
     credentials["properties"]["password"]["format"] = "password".into();
     credentials["examples"] = json!([{ "email": "demo-cco@acme.example", "password": "…" }]);
     schemas.insert("Credentials".to_owned(), credentials);

@@ -91,15 +91,15 @@ pub(crate) fn base_tables(link: &mut Link<'_>) -> Result<Vec<String>> {
 /// Counts and fingerprints a table. One that the server may not read, since it appeared after the seal, has no
 /// fingerprint and counts as empty.
 pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> {
-    let qualified = format!("public.{}", quote(table));
+    let name = qualified(table);
     let readable: Option<Flag> =
-        link.first(Sql::new("select has_table_privilege(?, 'select') as flag", [qualified.as_str().into()]))?;
+        link.first(Sql::new("select has_table_privilege(?, 'select') as flag", [name.as_str().into()]))?;
     if !readable.is_some_and(|row| row.flag) {
         return Ok(TableSeal { table: table.to_owned(), rows: 0, fingerprint: String::new() });
     }
     let row: Option<FingerprintRow> = link.first(Sql::new(
         "select row_count, fingerprint from demo.table_fingerprint(?::regclass)",
-        [qualified.as_str().into()],
+        [name.as_str().into()],
     ))?;
     let row = row.ok_or(Error::NotSealed { reason: format!("{table} has no fingerprint") })?;
     Ok(TableSeal {
@@ -113,7 +113,7 @@ pub(crate) fn table_seal(link: &mut Link<'_>, table: &str) -> Result<TableSeal> 
 fn row_seal(link: &mut Link<'_>, table: &str) -> Result<(TableSeal, Vec<u8>)> {
     let row: Option<RowSealRow> = link.first(Sql::new(
         "select row_count, fingerprint, row_hashes from demo.table_seal(?::regclass)",
-        [format!("public.{}", quote(table)).as_str().into()],
+        [qualified(table).as_str().into()],
     ))?;
     let row = row.ok_or(Error::NotSealed { reason: format!("{table} has no fingerprint") })?;
     let seal = TableSeal {
@@ -133,7 +133,7 @@ pub(crate) fn rows_not_sealed(
     let found: Option<FoundRow> = link.first(Sql::new(
         "select demo.rows_not_sealed(?::regclass, ?, row_hashes, ?) as found from demo.demo_row_seals where table_name = ?",
         [
-            format!("public.{}", quote(&table.name)).as_str().into(),
+            qualified(&table.name).as_str().into(),
             Dialect::Postgres.key_as_json_text(table, "x").as_str().into(),
             i64::from(most).into(),
             table.name.as_str().into(),
@@ -184,9 +184,13 @@ fn holds(link: &mut Link<'_>) -> Result<BaseState> {
     })
 }
 
-/// The tables' names, as statements name them whatever the search path.
-fn qualified(tables: &[String]) -> Vec<String> {
-    tables.iter().map(|table| format!("public.{}", quote(table))).collect()
+/// A table's name, as statements name it whatever the search path.
+fn qualified(table: &str) -> String {
+    format!("public.{}", quote(table))
+}
+
+fn all_qualified(tables: &[String]) -> Vec<String> {
+    tables.iter().map(|table| qualified(table)).collect()
 }
 
 /// The names of the guard triggers on a base table.
@@ -217,7 +221,7 @@ fn seal(
     now: DateTime<Utc>,
 ) -> Result<()> {
     // Nobody writes between the count and the guard.
-    let names = qualified(tables);
+    let names = all_qualified(tables);
     if !names.is_empty() {
         link.batch(&format!("lock table {} in share row exclusive mode;", names.join(", ")))?;
     }
@@ -274,7 +278,7 @@ pub(crate) fn load<E: From<Error>>(
         }
         let tables = base_tables(&mut conn.link())?;
         if !tables.is_empty() {
-            let names = qualified(&tables);
+            let names = all_qualified(&tables);
             let unguards: String = tables.iter().map(|table| unguard(table)).collect();
             conn.link().batch(&format!("{unguards}truncate {};", names.join(", ")))?;
         }
@@ -282,7 +286,7 @@ pub(crate) fn load<E: From<Error>>(
         build(conn)?;
         let mut link = conn.link();
         let tables = base_tables(&mut link)?;
-        let names = qualified(&tables);
+        let names = all_qualified(&tables);
         if !names.is_empty() {
             link.batch(&format!("analyze {};", names.join(", ")))?;
         }

@@ -890,9 +890,9 @@ impl<'a> Triggers<'a> {
         };
         add(None, "update_begin", &body.concat());
         for (at, unique) in self.spec.uniques.iter().enumerate() {
-            let refusal = self.refuse_clash_in_layer(unique, false, true);
-            if !refusal.is_empty() {
-                add(self.decided_by(unique), &format!("update_layer{at}"), &refusal);
+            if let Some(columns) = self.decided_by(unique) {
+                let refusal = self.refuse_clash_in_layer(unique, false, true);
+                add(Some(columns), &format!("update_layer{at}"), &refusal);
             }
         }
         add(None, "update", &write);
