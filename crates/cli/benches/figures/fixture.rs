@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData, SeedError};
 use demo_reset_domain::{SessionId, UserKey};
-use demo_reset_persistence::{AttachOptions, Database, DatabaseUrl, OpenOptions};
+use demo_reset_persistence::{AnyConnection, AttachOptions, Database, DatabaseUrl, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -21,11 +22,23 @@ use crate::report::Report;
 /// The same every time; the engine reads no clock.
 pub(crate) const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
+/// How large a base is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Base {
+    /// The cases, the reports and what they refer to, without what hangs on them.
+    TenThousand,
+    /// The bundled demo.
+    Demo,
+    /// The bundled demo at twelve times its size.
+    Million,
+    /// As many audit entries on top of the bundled demo as make five million rows.
+    FiveMillion,
+}
+
 /// How large a base is, and how many sessions have worked in it besides those that are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Setting {
-    /// `seed --scale`.
-    pub(crate) scale: u32,
+    pub(crate) base: Base,
     pub(crate) others: u32,
 }
 
@@ -55,27 +68,57 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Seeds by the binary itself, then lets a crowd of sessions work in it.
+    /// Loads the base, then lets a crowd of sessions work in it.
     fn new(setting: Setting, report: &Report) -> Result<Self> {
         let folder = TempDir::new()?;
         let base = folder.path().join("demo.db");
-        seed(&base, setting.scale)?;
         let url: DatabaseUrl = format!("sqlite://{}", base.display()).parse()?;
+        match setting.base {
+            Base::Demo => seed(&base, 1)?,
+            Base::Million => seed(&base, 12)?,
+            Base::TenThousand => load(&url, |conn| conn.batch_execute(WITHOUT_CHILDREN))?,
+            Base::FiveMillion => load(&url, |conn| add_entries(conn, 5_000_000))?,
+        }
         let tables = ["cases", "investigations", "rius", "subjects", "audit_logs"];
         let attach =
             AttachOptions { tables: Some(tables.map(str::to_owned).to_vec()), tracking_columns: true };
         let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
         let base_rows = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         let fixture = Self { database, base_rows, folder };
-        for number in 0..setting.others {
-            let session = fixture.session(1_000_000 + u128::from(number))?;
-            fixture.run(session, &edit_cases(CHANGES_OF_OTHERS))?;
-        }
+        fixture.crowd(setting.others)?;
         report.say(format_args!(
             "  ({base_rows} base rows in the attached tables, {} other sessions of {CHANGES_OF_OTHERS} changes each)",
             setting.others
         ));
         Ok(fixture)
+    }
+
+    /// Makes so many other sessions. The first of them edits its cases through the view; the others get the same changes
+    /// row by row, all at once: half a million edits would take minutes, and leave the same rows.
+    fn crowd(&self, sessions: u32) -> Result<()> {
+        let crowd = (0..sessions)
+            .map(|number| self.session(1_000_000 + u128::from(number)))
+            .collect::<Result<Vec<_>>>()?;
+        let Some((first, _)) = crowd.split_first() else { return Ok(()) };
+        self.run(*first, &edit_cases(CHANGES_OF_OTHERS))?;
+        let mut conn = SqliteConnection::establish(&self.path("demo.sessions.db").to_string_lossy())?;
+        let names =
+            "select name as text from pragma_table_info('demo_changes_cases') where name <> 'demo_layer'";
+        let names: Vec<String> =
+            diesel::sql_query(names).load::<Line>(&mut conn)?.into_iter().map(|line| line.text).collect();
+        let values: Vec<String> = names.iter().map(|name| format!("change.{name}")).collect();
+        conn.batch_execute(&format!(
+            "pragma busy_timeout = 5000;
+             insert into demo_changes_cases (demo_layer, {})
+             select other.live_layer, {}
+             from demo_user_sessions other, demo_changes_cases change, demo_user_sessions first
+             where change.demo_layer = first.live_layer and first.id = '{}'
+               and other.number > first.number order by other.live_layer",
+            names.join(", "),
+            values.join(", "),
+            first.0
+        ))?;
+        Ok(())
     }
 
     /// What a figure is called by.
@@ -97,37 +140,6 @@ impl Fixture {
             conn.batch_execute(&format!("drop trigger \"{}\"", guard.text))?;
         }
         Ok(conn)
-    }
-
-    /// Statements that insert `count` rows like the first row of a table, with columns of its own: `n` counts from 1.
-    pub(crate) fn insert_like(&self, table: &str, count: usize, replaced: &[(&str, &str)]) -> Result<String> {
-        let mut conn = SqliteConnection::establish(&self.path("demo.db").to_string_lossy())?;
-        let names = format!("select name as text from pragma_table_info('{table}')");
-        let names: Vec<String> =
-            diesel::sql_query(names).load::<Line>(&mut conn)?.into_iter().map(|line| line.text).collect();
-        let values: Vec<String> = names
-            .iter()
-            .map(|name| {
-                let own = replaced.iter().find(|(replaced, _)| replaced == name);
-                own.map_or_else(|| format!("r.{name}"), |(_, value)| (*value).to_owned())
-            })
-            .collect();
-        Ok(format!(
-            "insert into {table} ({}) with recursive n (n) as (select 1 union all select n + 1 from n where n < {count}) \
-             select {} from n, (select * from {table} where {}) r;",
-            names.join(", "),
-            values.join(", "),
-            self.first_record(table)?
-        ))
-    }
-
-    /// The condition that finds a record of the base by its key.
-    pub(crate) fn first_record(&self, table: &str) -> Result<String> {
-        let mut conn = SqliteConnection::establish(&self.path("demo.db").to_string_lossy())?;
-        let key = "format('organization_id = ''%s'' and id = ''%s''', organization_id, id)";
-        let first: Line =
-            diesel::sql_query(format!("select {key} as text from {table} limit 1")).get_result(&mut conn)?;
-        Ok(first.text)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -153,11 +165,72 @@ pub(crate) fn edit_cases(count: usize) -> String {
     format!("update cases set severity = 'LOW' where id in (select id from cases order by id limit {count})")
 }
 
+/// Leaves about ten thousand rows of the demo.
+const WITHOUT_CHILDREN: &str = "delete from investigation_notes; delete from investigations; delete from case_messages; \
+    delete from riu_case_associations; delete from subjects; delete from audit_logs; delete from employees;";
+
+/// Adds copies of the demo's audit entries until all its tables together have so many rows.
+fn add_entries(conn: &mut AnyConnection, rows: u64) -> QueryResult<()> {
+    let mut line = |sql: &str| diesel::sql_query(sql).get_result::<Line>(conn).map(|line| line.text);
+    let indexes = "from sqlite_schema where tbl_name = 'audit_logs' and sql like 'create index %'";
+    let make = line(&format!("select group_concat(sql, ';') as text {indexes}"))?;
+    let drop = line(&format!("select group_concat('drop index ' || name, ';') as text {indexes}"))?;
+    let counts = line(
+        "select group_concat('(select count(*) from ' || name || ')', ' + ') as text from sqlite_schema \
+         where type = 'table' and name not like '\\_\\_%' escape '\\' and name not like 'demo\\_%' escape '\\'",
+    )?;
+    // An index is made faster than it grows.
+    conn.batch_execute(&format!(
+        "pragma cache_size = -500000; {drop};
+         create temporary table entries as select * from audit_logs;
+         insert into audit_logs with recursive n (n) as (select 1 union all select n + 1 from n)
+         select organization_id, printf('00000000-0000-4000-8%03x-%012x', n, e.rowid), entity_type, entity_id, case_id,
+           action, action_description, actor_user_id, actor_name, changes, created_at
+         from n cross join entries e limit {rows} - ({counts});
+         drop table entries; {make};"
+    ))
+}
+
+/// Loads the demo as `seed` does, and then more or less of it.
+fn load(url: &DatabaseUrl, then: impl FnOnce(&mut AnyConnection) -> QueryResult<()>) -> Result<()> {
+    load_base(url, Uuid::from_u128(1), NOW, |conn| {
+        build(conn)?;
+        then(conn).map_err(BuildError::from)
+    })?;
+    Ok(())
+}
+
+/// Builds the demo of the day that every benchmark has.
+pub(crate) fn build(conn: &mut AnyConnection) -> Result<(), BuildError> {
+    dataset::migrate(conn)?;
+    let as_of = NaiveDate::from_ymd_opt(2026, 2, 2).unwrap_or_default();
+    dataset::load(conn, SeedData::embedded()?, DatasetOptions::new(as_of), &mut |_| ())?;
+    Ok(())
+}
+
+/// What fails while a base is built: the engine asks for one error that can be made of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    Engine(#[from] demo_reset_persistence::Error),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    #[error(transparent)]
+    Database(#[from] diesel::result::Error),
+}
+
 /// The binary that this benchmark was built with.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo-reset"));
     command.env("DEMO_USER_PASSWORD", "benchmark").stdin(Stdio::null());
     command
+}
+
+#[allow(clippy::disallowed_methods, reason = "a benchmark is an edge: it makes its own ids")]
+pub(crate) fn random_id() -> Uuid {
+    Uuid::new_v4()
 }
 
 /// A text that a query gives.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use demo_reset_compliance::SEARCHED;
 
-use crate::fixture::{Fixture, Fixtures, Setting, seed};
+use crate::fixture::{Base, Fixture, Fixtures, Setting, seed};
 use crate::measure::{in_turns, time};
 use crate::report::Report;
 
@@ -36,7 +36,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "`demo-reset seed` of a new file, from generating the rows to the seal, against `.import` of the same rows by the \
          `sqlite3` shell into the same tables.",
     );
-    let fixture = &*fixtures.of(Setting { scale: 1, others: 10 }, report)?;
+    let fixture = &*fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     if Command::new("sqlite3").arg("--version").output().is_err() {
         report.not_measured(NAME, "sqlite3 is not installed");
         return Ok(());

@@ -5,6 +5,7 @@
 //! medians with the 10th and 90th percentile. Every missed goal is named at the end, and so is every figure that is
 //! clearly worse than the committed one.
 
+mod alternatives;
 mod fixture;
 mod http;
 mod loading;
@@ -31,7 +32,7 @@ type Measure = fn(&Fixtures, &mut Report) -> Result<()>;
 const GROUPS: [(&str, Measure); 7] = [
     ("reads", reads::measure),
     ("resets", resets::measure),
-    ("alternatives", resets::measure_alternatives),
+    ("alternatives", alternatives::measure),
     ("writes", writes::measure),
     ("loading", loading::measure),
     ("server", server::measure),

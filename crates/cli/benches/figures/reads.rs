@@ -7,7 +7,7 @@ use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
-use crate::fixture::{Fixtures, Setting, edit_cases, thousands};
+use crate::fixture::{Base, Fixtures, Setting, edit_cases, thousands};
 use crate::measure::{Effort, in_turns, time};
 use crate::report::Report;
 
@@ -233,7 +233,8 @@ const READS: [(&str, Option<f64>, usize, Read, Read); 8] = [
     ("GROUP BY severity", None, 100, of::views::aggregate, of::bare::aggregate),
 ];
 
-const SETTINGS: [Setting; 2] = [Setting { scale: 1, others: 10_000 }, Setting { scale: 12, others: 10_000 }];
+const SETTINGS: [Setting; 2] =
+    [Setting { base: Base::Demo, others: 10_000 }, Setting { base: Base::Million, others: 10_000 }];
 
 const CHANGES: usize = 50;
 
@@ -246,7 +247,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         ),
     );
     // A crowd takes a minute: for every day the fixture of the other groups will do.
-    let quick = [Setting { scale: 1, others: 10 }];
+    let quick = [Setting { base: Base::Demo, others: 10 }];
     let settings = match report.effort {
         Effort::Whole => &SETTINGS[..],
         Effort::Quick => &quick,

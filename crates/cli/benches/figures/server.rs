@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
-use crate::fixture::{Fixtures, Setting, binary, seed};
+use crate::fixture::{Base, Fixtures, Setting, binary, seed};
 use crate::report::Report;
 
 const NAME: &str = "memory of the idle server";
@@ -31,7 +31,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     on_disk(fixtures, report)?;
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_demo-reset"))?.len() as f64 / 1024.0 / 1024.0;
     report.judge("the binary, with everything in it", &format!("{size:.1} MiB"), "", None, Some(size));
-    let fixture = fixtures.of(Setting { scale: 1, others: 10 }, report)?;
+    let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let base = fixture.path("served.db");
     seed(&base, 1)?;
     let url = format!("sqlite://{}", base.display());
@@ -60,7 +60,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
 fn on_disk(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     const SESSIONS: u64 = 2_000;
     const CHANGES: usize = 20_000;
-    let fixture = fixtures.of(Setting { scale: 1, others: 10 }, report)?;
+    let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let file = fixture.path("demo.sessions.db");
     let size = || -> Result<u64> {
         let mut conn = SqliteConnection::establish(&file.to_string_lossy())?;

@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::fixture::{Fixtures, NOW, Setting};
+use crate::fixture::{Base, Fixtures, NOW, Setting};
 use crate::measure::{in_turns, time};
 use crate::report::Report;
 
@@ -108,7 +108,7 @@ fn edit_many(conn: &mut AnyConnection, _: &Written, _: u128) -> QueryResult<usiz
 }
 
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
-    let fixture = fixtures.of(Setting { scale: 1, others: 10 }, report)?;
+    let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let plain = AnyConnection::Sqlite(fixture.plain("plain-writes.db")?);
     measure_on("SQLite", &fixture.database, fixture.session(700)?, plain, report)
 }

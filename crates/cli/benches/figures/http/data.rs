@@ -1,8 +1,6 @@
 //! The demo with a thousand users, once under sessions and once as plain tables.
 
 use anyhow::{Result, ensure};
-use chrono::NaiveDate;
-use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData};
 use demo_reset_compliance::schema::{cases, users};
 use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, DatabaseUrl, load_base};
@@ -12,30 +10,15 @@ use uuid::Uuid;
 
 use super::USERS;
 use super::clients::Asked;
-use crate::fixture::NOW;
-
-/// Either error: the engine asks for one that can be made of its own.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Engine(#[from] demo_reset_persistence::Error),
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    #[error(transparent)]
-    Seed(#[from] dataset::SeedError),
-    #[error(transparent)]
-    Database(#[from] diesel::result::Error),
-}
+use crate::fixture::{BuildError, NOW, build};
 
 /// The id of a made-up user.
 fn user_id(number: u32) -> Uuid {
     Uuid::from_u128(0x4000_8000_0000_0000_0000 | u128::from(number))
 }
 
-fn build(conn: &mut AnyConnection) -> Result<(), Failure> {
-    dataset::migrate(conn)?;
-    let as_of = NaiveDate::from_ymd_opt(2026, 2, 2).unwrap_or_default();
-    dataset::load(conn, SeedData::embedded()?, DatasetOptions::new(as_of), &mut |_| ())?;
+fn build_with_users(conn: &mut AnyConnection) -> Result<(), BuildError> {
+    build(conn)?;
     let organization = organization(conn)?;
     for number in 0..USERS {
         let row = (
@@ -76,9 +59,9 @@ const RECORDS: [&str; 8] = [
 /// Loads both databases; what there is to ask for.
 pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
     let sealed: DatabaseUrl = url.parse()?;
-    load_base(&sealed, Uuid::from_u128(1), NOW, build)?;
+    load_base(&sealed, Uuid::from_u128(1), NOW, build_with_users)?;
     let mut conn = super::bare::connect(plain)?;
-    conn.transaction(build)?;
+    conn.transaction(build_with_users)?;
     let kinds = match conn {
         AnyConnection::Sqlite(_) => ["text", "boolean"],
         AnyConnection::Postgres(_) => ["uuid", "boolean"],

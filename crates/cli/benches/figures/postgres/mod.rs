@@ -1,6 +1,7 @@
 //! The same promises on PostgreSQL. `cargo xtask bench` starts a cluster of its own for them, with the settings that
 //! a server has: what is committed is synced.
 
+mod alternatives;
 mod loading;
 mod reads;
 mod resets;
@@ -16,9 +17,10 @@ pub(crate) use world::Cluster;
 type Measure = fn(&Cluster, &mut Report) -> Result<()>;
 
 /// The groups on PostgreSQL.
-pub(crate) const GROUPS: [(&str, Measure); 5] = [
+pub(crate) const GROUPS: [(&str, Measure); 6] = [
     ("postgres-reads", reads::measure),
     ("postgres-resets", resets::measure),
+    ("postgres-alternatives", alternatives::measure),
     ("postgres-writes", writes::measure),
     ("postgres-loading", loading::measure),
     ("postgres-http", crate::http::measure_postgres),

@@ -1,23 +1,28 @@
 //! Reset and undo of few and of many changes, over small and large bases, beside few and many other sessions, against
 //! what a team without them does: restoring the whole database.
 
-use std::cell::RefCell;
-
-use anyhow::{Result, ensure};
-use demo_reset_domain::{ArchiveId, OnConflict, SessionId};
+use anyhow::Result;
+use demo_reset_domain::SessionId;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
-use super::world::{Cluster, Size, World, random_id};
-use crate::fixture::{NOW, thousands};
+use super::world::{Cluster, Size, World};
+use crate::alternatives::FASTER;
+use crate::fixture::{random_id, thousands};
 use crate::measure::{Samples, Work, all_in_turns, in_turns, time};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::flatness;
+use crate::resets::{Resettable, flatness};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
-const OTHERS: [usize; 2] = [10, 10_000];
+/// How many other sessions there are, over each size of the base.
+const SETTINGS: [(Size, &[usize]); 4] = [
+    (Size::HundredThousand, &[10, 10_000]),
+    (Size::TenThousand, &[10]),
+    (Size::Million, &[10, 10_000]),
+    (Size::FiveMillion, &[10_000]),
+];
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
@@ -25,11 +30,10 @@ const ROUNDS: usize = 60;
 /// How long one may take, in one-row commits.
 const GOAL: f64 = 1.5;
 
-/// How much faster than putting a whole database back.
-const FASTER: f64 = 20.0;
-
-/// Restores of a whole database.
-const RESTORES: usize = 3;
+/// Restores of a whole database: those of the largest take a minute each.
+fn how_many_restores(size: Size) -> usize {
+    if size == Size::FiveMillion { 1 } else { 3 }
+}
 
 /// Makes subjects of a session's own, all at once: through the view each would pass its triggers. They are counted as
 /// the layer's all the same.
@@ -49,25 +53,6 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
     Ok(())
 }
 
-/// A session with its changes.
-struct Resettable<'a> {
-    world: &'a World,
-    session: SessionId,
-    changes: usize,
-    undo: RefCell<Samples>,
-}
-
-impl Resettable<'_> {
-    /// Resets and takes it back; how long the reset took. The undo is kept aside.
-    fn reset_and_undo(&self) -> Result<std::time::Duration> {
-        let new_id = || ArchiveId(random_id());
-        let reset = time(|| self.world.database.reset(self.session, new_id(), NOW))?;
-        let undo = time(|| self.world.database.undo(self.session, None, OnConflict::Fail, new_id(), NOW))?;
-        self.undo.borrow_mut().push(undo);
-        Ok(reset)
-    }
-}
-
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reset, undo and the making of a session",
@@ -77,11 +62,11 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     );
     let mut ratios: [Vec<f64>; 3] = Default::default();
     let mut plot = Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
-    for &size in report.effort.some(&Size::BOTH, 1) {
+    for &(size, others) in report.effort.some(&SETTINGS, 1) {
         let world = World::of(cluster, size)?;
         let rest = format!("{} base rows", thousands(size.rows()));
         let mut slowest = [Samples::default(), Samples::default()];
-        for &others in report.effort.some(&OTHERS, 1) {
+        for &others in report.effort.some(others, 1) {
             world.crowd(cluster, others)?;
             let beside = format!("{rest}, {} other sessions", thousands(others as u64));
             let sessions = report
@@ -91,14 +76,12 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                 .map(|&changes| {
                     let session = world.session(&format!("{changes} changes beside {others}"))?;
                     add_subjects(cluster, &world, session, changes)?;
-                    let made = world.database.change_counts(session)?.total();
-                    ensure!(made == changes as u64, "{made} changes instead of {changes}");
-                    Ok(Resettable { world: &world, session, changes, undo: RefCell::default() })
+                    Ok((changes, Resettable::new(&world.database, session, changes)?))
                 })
                 .collect::<Result<Vec<_>>>()?;
             cluster.sql(size.database(), "vacuum analyze")?;
             let mut one_row = one_row_commit(cluster, size)?;
-            let mut resets = sessions.iter().map(|one| || one.reset_and_undo()).collect::<Vec<_>>();
+            let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
             let mut commit =
                 || Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?);
             let mut make = || time(|| world.session(&random_id().to_string()));
@@ -107,9 +90,9 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             let samples = all_in_turns(5, report.effort.rounds(ROUNDS), &mut work)?;
             drop(work);
             let [resets @ .., commit, made] = &samples[..] else { continue };
-            for (one, reset) in sessions.iter().zip(resets) {
-                let of = format!("{} changes, {beside}", thousands(one.changes as u64));
-                let undo = one.undo.borrow();
+            for ((changes, one), reset) in sessions.iter().zip(resets) {
+                let of = format!("{} changes, {beside}", thousands(*changes as u64));
+                let undo = one.undos();
                 let commit_of = ("one-row commit", commit);
                 ratios[0].push(report.ratio(
                     &format!("PostgreSQL: reset of {of}"),
@@ -123,9 +106,9 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                     &undo,
                     commit_of,
                 ));
-                plot.point(&format!("reset, {rest}"), one.changes, reset);
-                plot.point(&format!("undo, {rest}"), one.changes, &undo);
-                plot.point("one-row commit", one.changes, commit);
+                plot.point(&format!("reset, {rest}"), *changes, reset);
+                plot.point(&format!("undo, {rest}"), *changes, &undo);
+                plot.point("one-row commit", *changes, commit);
                 for (slowest, samples) in slowest.iter_mut().zip([reset, &*undo]) {
                     if samples.median() > slowest.median() {
                         *slowest = samples.clone();
@@ -202,7 +185,7 @@ fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)
     std::fs::write(&script, copies + "commit;\n")?;
     let [template, copy, restored] = in_turns(
         0,
-        RESTORES,
+        how_many_restores(size),
         [
             &mut || {
                 cluster.on_server("drop database if exists bench_copy")?;

@@ -1,4 +1,4 @@
-//! Databases of two sizes with crowds of sessions, made by sets of rows: a million rows stand in a minute.
+//! Databases of several sizes with crowds of sessions, made by sets of rows: a million rows stand in a minute.
 
 use std::process::{Command, Output, Stdio};
 
@@ -9,10 +9,13 @@ use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::fixture::{NOW, binary};
+use crate::fixture::{NOW, binary, random_id};
 
 /// The variable with the URL of a cluster whose login may create databases.
 const VARIABLE: &str = "DEMO_RESET_TEST_POSTGRES";
+
+/// The database with a copy of the tables and nothing of the engine's in it.
+pub(crate) const PLAIN: &str = "bench_plain";
 
 /// A running cluster, and a folder for files.
 pub(crate) struct Cluster {
@@ -102,26 +105,32 @@ impl Cluster {
 /// The size of a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
+    /// The cases, the reports and what they refer to, and audit entries that make it 10,000 rows.
+    TenThousand,
     /// The demo with as many audit entries on top as make 100,000 rows.
     HundredThousand,
     /// 100,000 cases, an investigation of each, and audit entries that make it a million rows.
     Million,
+    /// The same with more audit entries.
+    FiveMillion,
 }
 
 impl Size {
-    pub(crate) const BOTH: [Self; 2] = [Self::HundredThousand, Self::Million];
-
     pub(crate) fn rows(self) -> u64 {
         match self {
+            Self::TenThousand => 10_000,
             Self::HundredThousand => 100_000,
             Self::Million => 1_000_000,
+            Self::FiveMillion => 5_000_000,
         }
     }
 
     pub(crate) fn database(self) -> &'static str {
         match self {
+            Self::TenThousand => "bench_10k",
             Self::HundredThousand => "bench_100k",
             Self::Million => "bench_1m",
+            Self::FiveMillion => "bench_5m",
         }
     }
 }
@@ -140,7 +149,7 @@ impl World {
         if cluster.on_server(&known)? == "0" {
             cluster.create(name)?;
             cluster.seed(name)?;
-            enlarge(cluster, size)?;
+            resize(cluster, size)?;
         }
         let tables = cluster.tables(name)?;
         let reference = ["organizations", "users", "categories", "locations", "employees"];
@@ -201,20 +210,57 @@ impl World {
         cluster.sql(self.size.database(), "vacuum analyze")?;
         Ok(())
     }
+
+    /// Copies the tables into [`PLAIN`], with nothing of the engine's in it.
+    pub(crate) fn plain_copy(&self, cluster: &Cluster) -> Result<()> {
+        let name = self.size.database();
+        let dump = cluster.folder.path().join("plain.dump").display().to_string();
+        let tables: Vec<String> =
+            cluster.tables(name)?.iter().map(|table| format!("--table=public.{table}")).collect();
+        let mut arguments = vec!["--format=custom", "--no-owner", "--no-privileges", "--file", dump.as_str()];
+        arguments.extend(tables.iter().map(String::as_str));
+        cluster.program("pg_dump", name, &arguments)?;
+        cluster.create(PLAIN)?;
+        // What the guard triggers call.
+        cluster.sql(
+            PLAIN,
+            "create schema demo; create function demo.guard_base() returns trigger language plpgsql \
+         as 'begin return null; end'",
+        )?;
+        cluster.program("pg_restore", PLAIN, &["--no-owner", &dump])?;
+        cluster.sql(PLAIN, "drop function demo.guard_base() cascade")?;
+        cluster.sql(PLAIN, "vacuum analyze")?;
+        Ok(())
+    }
 }
 
 /// A key of its own for a row that is made from another.
 const ID: (&str, &str) = ("id", "gen_random_uuid()");
 
-/// Loads the seeded base anew with more rows, through the engine, which seals it.
-fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
+/// What the smallest base has none of, but for some audit entries.
+const LEFT_OUT: [&str; 7] = [
+    "employees",
+    "subjects",
+    "case_messages",
+    "investigations",
+    "investigation_notes",
+    "riu_case_associations",
+    "audit_logs",
+];
+
+/// Loads the seeded base anew with more or fewer rows, through the engine, which seals it.
+fn resize(cluster: &Cluster, size: Size) -> Result<()> {
     let name = size.database();
     let tables = cluster.tables(name)?;
     let keep: Vec<String> =
         tables.iter().map(|table| format!("create table kept.{table} as table public.{table};")).collect();
     cluster.sql(name, &format!("create schema kept; {}", keep.concat()))?;
-    let mut build: String =
-        tables.iter().map(|table| format!("insert into public.{table} table kept.{table};")).collect();
+    let is_left_out = |table: &str| size == Size::TenThousand && LEFT_OUT.contains(&table);
+    let mut build: String = tables
+        .iter()
+        .filter(|table| !is_left_out(table))
+        .map(|table| format!("insert into public.{table} table kept.{table};"))
+        .collect();
     // As many more rows as make `count` in all, each as a row of the demo but for the columns that are named.
     let more = |table: &str, replaced: &[(&str, &str)], count: &str| -> Result<String> {
         let columns = cluster.columns(name, table)?;
@@ -224,11 +270,11 @@ fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         Ok(format!(
-            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 60) n limit {count};",
+            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 300) n limit {count};",
             values.join(", ")
         ))
     };
-    if size == Size::Million {
+    if matches!(size, Size::Million | Size::FiveMillion) {
         let number = ("reference_number", "r.reference_number || '-' || n");
         let later = ("created_at", "r.created_at + n * interval '61 minutes'");
         build.push_str(&more("cases", &[ID, number, later], "100000 - (select count(*) from kept.cases)")?);
@@ -242,7 +288,14 @@ fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
     }
     let all: Vec<String> =
         tables.iter().map(|table| format!("(select count(*) from public.{table})")).collect();
-    build.push_str(&more("audit_logs", &[ID], &format!("{} - ({})", size.rows(), all.join(" + ")))?);
+    // An index is made faster than it grows.
+    let indexes = "from pg_index join pg_class on oid = indexrelid \
+        where indrelid = 'public.audit_logs'::regclass and not indisunique";
+    let make = cluster.sql(name, &format!("select string_agg(pg_get_indexdef(oid), ';') {indexes}"))?;
+    let drop =
+        cluster.sql(name, &format!("select string_agg('drop index ' || oid::regclass, ';') {indexes}"))?;
+    let entries = more("audit_logs", &[ID], &format!("{} - ({})", size.rows(), all.join(" + ")))?;
+    build.push_str(&format!("{drop};{entries}{make};"));
     // What is copied from sound rows is sound.
     build.insert_str(0, "set local session_replication_role = replica;");
     build.push_str("set local session_replication_role = origin;");
@@ -251,9 +304,4 @@ fn enlarge(cluster: &Cluster, size: Size) -> Result<()> {
     cluster.sql(name, "drop schema kept cascade")?;
     cluster.sql(name, "vacuum analyze")?;
     Ok(())
-}
-
-#[allow(clippy::disallowed_methods, reason = "a benchmark is an edge: it makes its own ids")]
-pub(crate) fn random_id() -> Uuid {
-    Uuid::new_v4()
 }
