@@ -2,14 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::fixture::{Base, Fixtures, Setting, binary, seed};
+use crate::measure::{Effort, time};
 use crate::report::Report;
 
 const NAME: &str = "memory of the idle server";
@@ -31,6 +32,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     on_disk(fixtures, report)?;
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_demo-reset"))?.len() as f64 / 1024.0 / 1024.0;
     report.judge("the binary, with everything in it", &format!("{size:.1} MiB"), "", None, Some(size));
+    compile(report)?;
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let base = fixture.path("served.db");
     seed(&base, 1)?;
@@ -54,6 +56,25 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     judge(report, &server, "after 500 pages")
+}
+
+/// How long everything takes to compile for a release, with all that it depends on. Only a whole run has the time.
+fn compile(report: &mut Report) -> Result<()> {
+    if report.effort == Effort::Quick {
+        return Ok(());
+    }
+    let folder = tempfile::TempDir::new()?;
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--quiet", "--release", "--locked", "--package", "demo-reset-cli", "--target-dir"]);
+    build.arg(folder.path()).stdin(Stdio::null());
+    let took = time(|| match build.status()? {
+        ended if ended.success() => Ok(()),
+        ended => bail!("cargo build: {ended}"),
+    })?;
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let found = format!("{:.0} s on {cores} cores", took.as_secs_f64());
+    report.judge("compiling the release from nothing", &found, "", None, Some(took.as_secs_f64()));
+    Ok(())
 }
 
 /// What an idle session, and a change, take of the disk.
@@ -90,16 +111,22 @@ fn on_disk(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
 fn judge(report: &mut Report, server: &Server, when: &str) -> Result<()> {
     std::thread::sleep(Duration::from_secs(1));
     let name = format!("{NAME}, {when}");
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", server.0.id())) else {
+    let Some(bytes) = resident_bytes(server.0.id())? else {
         report.not_measured(&name, "this system has no /proc");
         return Ok(());
     };
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kib: f64 = resident.trim().trim_end_matches(" kB").parse()?;
-    let mib = kib / 1024.0;
+    let mib = bytes / 1024.0 / 1024.0;
     let goal = format!("under {GOAL_MIB} MiB");
     report.judge(&name, &format!("{mib:.0} MiB"), &goal, Some(mib < GOAL_MIB), Some(mib));
     Ok(())
+}
+
+/// The memory that a process has in use, where the system tells.
+pub(crate) fn resident_bytes(process: u32) -> Result<Option<f64>> {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/status")) else { return Ok(None) };
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let kib: f64 = resident.trim().trim_end_matches(" kB").parse()?;
+    Ok(Some(kib * 1024.0))
 }
 
 fn sign_in(address: &str) -> Result<String> {

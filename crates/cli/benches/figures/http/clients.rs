@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::measure::Samples;
 pub(super) struct Target {
     pub(super) address: String,
     pub(super) is_bare: bool,
-    pub(super) _server: Server,
+    pub(super) server: Server,
 }
 
 /// What a client asks for.
@@ -40,7 +40,7 @@ pub(super) const KINDS: [Kind; 4] = [
 pub(super) struct Asked {
     organization: Uuid,
     /// Users and their tokens.
-    users: Vec<(Uuid, String)>,
+    users: Vec<User>,
     cases: Vec<Uuid>,
     administrator: String,
 }
@@ -62,6 +62,16 @@ impl Asked {
         let administrator = token(users.first().context("a user")?.0, "SYSTEM_ADMIN")?;
         Ok(Self { organization, users, cases, administrator })
     }
+}
+
+/// What is asked of a server for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) length: Duration,
+    /// How many of the users ask.
+    pub(super) users: usize,
+    /// Whether two more clients reset and clean up all the while.
+    pub(super) resets: bool,
 }
 
 /// A small generator of numbers: each client asks the same in each run.
@@ -108,16 +118,19 @@ impl Load {
         self.took.len() as f64 / self.length.as_secs_f64()
     }
 
-    /// All clients ask for this long; with `resets` two more clients reset and clean up all the while.
-    pub(super) fn run(target: &Target, asked: &Asked, length: Duration, resets: bool) -> Result<Self> {
+    /// All clients ask.
+    pub(super) fn run(target: &Target, asked: &Asked, run: Run) -> Result<Self> {
         let is_over = AtomicBool::new(false);
         let started = Instant::now();
+        let users = &asked.users[..run.users.min(asked.users.len())];
         let mut all = std::thread::scope(|scope| -> Result<Self> {
             let is_over = &is_over;
-            let clients: Vec<_> =
-                (0..CLIENTS).map(|number| scope.spawn(move || ask(target, asked, number, is_over))).collect();
-            let resetting = resets.then(|| scope.spawn(move || reset_all_the_while(target, asked, is_over)));
-            std::thread::sleep(length);
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|number| scope.spawn(move || ask(target, asked, users, number, is_over)))
+                .collect();
+            let resetting =
+                run.resets.then(|| scope.spawn(move || reset_all_the_while(target, asked, users, is_over)));
+            std::thread::sleep(run.length);
             is_over.store(true, Ordering::Relaxed);
             let mut all = Self::default();
             for client in clients.into_iter().chain(resetting) {
@@ -130,8 +143,22 @@ impl Load {
     }
 }
 
+/// Each user reads a case: those who have no session get one.
+pub(super) fn visit(target: &Target, asked: &Asked) -> Result<()> {
+    let mut connection = Connection::open(&target.address)?;
+    for ((_, token), case) in asked.users.iter().zip(asked.cases.iter().cycle()) {
+        let who = format!("Authorization: Bearer {token}");
+        let (status, text) = connection.ask(&format!("GET /api/v1/cases/{case}"), &who, "")?;
+        ensure!(status == 200, "a case: {status} {text}");
+    }
+    Ok(())
+}
+
+/// One user and the token.
+type User = (Uuid, String);
+
 /// One client, until it is over.
-fn ask(target: &Target, asked: &Asked, number: usize, is_over: &AtomicBool) -> Result<Load> {
+fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &AtomicBool) -> Result<Load> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1));
     let mut connection = Connection::open(&target.address)?;
     let mut load = Load::default();
@@ -143,7 +170,7 @@ fn ask(target: &Target, asked: &Asked, number: usize, is_over: &AtomicBool) -> R
             is_it
         });
         let kind = kind.unwrap_or_default();
-        let (user, token) = &asked.users[random.below(asked.users.len())];
+        let (user, token) = &users[random.below(users.len())];
         let case = asked.cases[random.below(asked.cases.len())];
         let who = if target.is_bare {
             format!("X-Organization: {}\r\nX-User: {user}", asked.organization)
@@ -185,11 +212,11 @@ fn ask(target: &Target, asked: &Asked, number: usize, is_over: &AtomicBool) -> R
 }
 
 /// Resets one session after another, and now and then cleans up.
-fn reset_all_the_while(target: &Target, asked: &Asked, is_over: &AtomicBool) -> Result<Load> {
+fn reset_all_the_while(target: &Target, asked: &Asked, users: &[User], is_over: &AtomicBool) -> Result<Load> {
     let mut load = Load::default();
     let mut connection = Connection::open(&target.address)?;
     let reset = json!({ "confirmationToken": "CONFIRM_RESET" }).to_string();
-    for (number, (_, token)) in asked.users.iter().cycle().enumerate() {
+    for (number, (_, token)) in users.iter().cycle().enumerate() {
         if is_over.load(Ordering::Relaxed) {
             break;
         }

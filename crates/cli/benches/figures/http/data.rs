@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::USERS;
+use super::ALL_USERS;
 use super::clients::Asked;
 use crate::fixture::{BuildError, NOW, build};
 
@@ -20,7 +20,7 @@ fn user_id(number: u32) -> Uuid {
 fn build_with_users(conn: &mut AnyConnection) -> Result<(), BuildError> {
     build(conn)?;
     let organization = organization(conn)?;
-    for number in 0..USERS {
+    for number in 0..ALL_USERS {
         let row = (
             users::organization_id.eq(organization),
             users::id.eq(DbUuid(user_id(number))),
@@ -83,5 +83,5 @@ pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
         .select(cases::id)
         .load(&mut conn)?;
     ensure!(!ids.is_empty(), "there are no cases");
-    Asked::new(organization.0, (0..USERS).map(user_id), ids.into_iter().map(|id| id.0).collect())
+    Asked::new(organization.0, (0..ALL_USERS).map(user_id), ids.into_iter().map(|id| id.0).collect())
 }

@@ -15,14 +15,18 @@ use crate::fixture::{Fixtures, binary, thousands};
 use crate::measure::{Effort, Samples};
 use crate::postgres::Cluster;
 use crate::report::Report;
+use crate::server::resident_bytes;
 pub(crate) use bare::serve_if_asked;
-use clients::{Load, Target};
+use clients::{Asked, Load, Run, Target};
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 64;
 
-/// Users, each with a session of its own.
-pub(crate) const USERS: u32 = 1_000;
+/// Users who ask, each with a session of its own.
+const USERS: usize = 1_000;
+
+/// Users that there are: as many sessions can live at once.
+const ALL_USERS: u32 = 10_000;
 
 /// The secret that tokens are signed with.
 pub(crate) const SECRET: &str = "a benchmark keeps no secret, but a server asks for one";
@@ -72,7 +76,7 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
              of 50 cases, 40 % cases by id, 10 % edits, 10 % new messages. The other server is actix-web with Diesel, one \
              connection that writes and a pool that reads on SQLite, one pool on PostgreSQL; it runs the same queries of the \
              bundled demo on plain tables and checks no token. Clients and servers share the machine; the servers take turns.",
-            thousands(u64::from(USERS))
+            thousands(USERS as u64)
         ),
     );
     let asked = data::load(url, plain)?;
@@ -84,20 +88,21 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
         url,
     ]))?;
     let bare = Server::start(&mut bare::command(plain)?)?;
-    let ours = Target { address: ours.address.clone(), is_bare: false, _server: ours };
-    let bare = Target { address: bare.address.clone(), is_bare: true, _server: bare };
+    let ours = Target { address: ours.address.clone(), is_bare: false, server: ours };
+    let bare = Target { address: bare.address.clone(), is_bare: true, server: bare };
     let (length, turns) = match report.effort {
         Effort::Whole => (Duration::from_secs(8), 5),
         Effort::Quick => (Duration::from_secs(2), 3),
     };
     // Sessions are made and pools are filled.
-    Load::run(&ours, &asked, Duration::from_secs(3), false)?;
-    Load::run(&bare, &asked, Duration::from_secs(1), false)?;
+    let run = Run { length, users: USERS, resets: false };
+    Load::run(&ours, &asked, Run { length: Duration::from_secs(3), ..run })?;
+    Load::run(&bare, &asked, Run { length: Duration::from_secs(1), ..run })?;
     let [mut with, mut without, mut beside] = [Load::default(), Load::default(), Load::default()];
     for _ in 0..turns {
-        with.add(Load::run(&ours, &asked, length, false)?);
-        without.add(Load::run(&bare, &asked, length, false)?);
-        beside.add(Load::run(&ours, &asked, length, true)?);
+        with.add(Load::run(&ours, &asked, run)?);
+        without.add(Load::run(&bare, &asked, run)?);
+        beside.add(Load::run(&ours, &asked, Run { resets: true, ..run })?);
     }
     for (name, load) in [("ours", &with), ("the bare server", &without), ("ours beside resets", &beside)] {
         ensure!(load.failed == 0, "{name}: {} requests failed, the last with {}", load.failed, load.failure);
@@ -131,6 +136,60 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
         beside.resets, beside.cleanups
     );
     slowest(report, &name, 1.2, &beside.took, ("without them", &with.took));
+    live_sessions(database, &ours, &asked, run, turns, report)
+}
+
+/// What ten thousand live sessions cost a server that had a tenth of them.
+fn live_sessions(
+    database: &str,
+    ours: &Target,
+    asked: &Asked,
+    run: Run,
+    turns: usize,
+    report: &mut Report,
+) -> Result<()> {
+    let all = thousands(u64::from(ALL_USERS));
+    let before = resident_bytes(ours.server.process.id())?;
+    clients::visit(ours, asked)?;
+    let after = resident_bytes(ours.server.process.id())?;
+    let [mut few, mut many] = [Load::default(), Load::default()];
+    for _ in 0..turns {
+        few.add(Load::run(ours, asked, run)?);
+        many.add(Load::run(ours, asked, Run { users: ALL_USERS as usize, ..run })?);
+    }
+    ensure!(few.failed + many.failed == 0, "requests failed: {}{}", few.failure, many.failure);
+    let name = format!("{database}: memory of the server");
+    if let (Some(before), Some(after)) = (before, after) {
+        let sessions = f64::from(ALL_USERS) - USERS as f64;
+        let each = (after - before).max(0.0) / sessions;
+        let found = format!("{each:.0} bytes");
+        report.judge(
+            &format!("{name} for a session that has read a case"),
+            &found,
+            "under 1 KiB",
+            Some(each < 1024.0),
+            Some(each),
+        );
+        let now = resident_bytes(ours.server.process.id())?.unwrap_or_default() / 1024.0 / 1024.0;
+        report.judge(
+            &format!("{name} with {all} live sessions"),
+            &format!("{now:.0} MiB"),
+            "",
+            None,
+            Some(now),
+        );
+    } else {
+        report.not_measured(&name, "this system has no /proc");
+    }
+    let rates = [many.per_second(), few.per_second()];
+    let share = rates[0] / rates[1];
+    report.judge(
+        &format!("{database}: requests a second of {all} live sessions"),
+        &format!("{:.0} against {:.0} of {}, {share:.2}x", rates[0], rates[1], thousands(USERS as u64)),
+        "",
+        None,
+        Some(1.0 / share),
+    );
     Ok(())
 }
 

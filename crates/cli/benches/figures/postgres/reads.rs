@@ -28,7 +28,7 @@ const COLUMNS: &str = "id, reference_number, details, summary, status, severity,
 const TEXT: &str = "coalesce(cases.reference_number, '') || ' ' || coalesce(cases.summary, '') || ' ' || \
     coalesce(cases.details, '') || ' ' || coalesce(cases.outcome_notes, '') || ' ' || coalesce(cases.reporter_name, '')";
 
-const READS: [Read; 9] = [
+const READS: [Read; 10] = [
     Read {
         name: "page of 50 cases",
         goal: 1.5,
@@ -43,6 +43,14 @@ const READS: [Read; 9] = [
         sql: "select {columns} from {}.cases where organization_id = $1 and created_at <= $2 \
             and (created_at < $2 or id < $3) order by created_at desc, id desc limit $4",
         bound: ", '2025-01-01T00:00:00Z', '80000000-0000-4000-8000-000000000000', 50",
+    },
+    Read {
+        name: "page of 50 cases of a severity",
+        goal: 1.5,
+        rounds: 500,
+        sql: "select {columns} from {}.cases where organization_id = $1 and severity = $2 \
+            order by created_at desc, id desc limit $3",
+        bound: ", 'HIGH', 50",
     },
     Read {
         name: "page of 50 cases with two words",
