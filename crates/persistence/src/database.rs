@@ -458,8 +458,8 @@ impl Database {
             r2d2::Pool::builder()
                 .max_size(size)
                 .min_idle(Some(1))
-                // A PostgreSQL that was restarted leaves dead connections in the pool.
-                .test_on_check_out(matches!(url, DatabaseUrl::Postgres(_)))
+                // Whoever takes one finds out: see `connection` and `begin_on`.
+                .test_on_check_out(false)
                 .connection_timeout(options.connection_timeout)
                 .build(connector.clone())
         };
@@ -509,9 +509,52 @@ impl Database {
         Arc::clone(&self.inner.base_counts)
     }
 
-    fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
+    /// A connection of the pool, as it is.
+    fn pooled(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
         let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
         Ok(pool.get()?)
+    }
+
+    /// A connection of the pool that lives: a PostgreSQL that was restarted leaves dead ones there.
+    fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
+        let mut conn = self.pooled(mode)?;
+        if matches!(self.inner.url, DatabaseUrl::Postgres(_)) && !self.lives(&mut conn) {
+            self.open_again(&mut conn)?;
+        }
+        Ok(conn)
+    }
+
+    fn lives(&self, conn: &mut AnyConnection) -> bool {
+        r2d2::ManageConnection::is_valid(&self.inner.connector, conn).is_ok()
+    }
+
+    fn open_again(&self, conn: &mut AnyConnection) -> Result<()> {
+        *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+        Ok(())
+    }
+
+    /// Begins something on a connection of the pool that nobody asked whether it lives: for a request of two or three
+    /// statements the question would cost a third. Where it turns out dead, or opened over a base that has been replaced
+    /// since, it is opened again, and `begin`, of which nothing has lasted, begins again.
+    fn begin_on<T>(
+        &self,
+        mode: Mode,
+        begin: impl Fn(&mut AnyConnection) -> Result<T>,
+    ) -> Result<(r2d2::PooledConnection<Connector>, T)> {
+        let mut conn = self.pooled(mode)?;
+        let begun = match begin(&mut conn) {
+            Err(Error::BaseReplaced) => None,
+            Err(Error::Unavailable(_)) if !self.lives(&mut conn) => None,
+            begun => Some(begun?),
+        };
+        let begun = match begun {
+            Some(begun) => begun,
+            None => {
+                self.open_again(&mut conn)?;
+                begin(&mut conn)?
+            }
+        };
+        Ok((conn, begun))
     }
 
     /// Runs `work`, which uses the engine's own tables alone, on a connection of the pool.
@@ -532,7 +575,7 @@ impl Database {
     ) -> std::result::Result<T, E> {
         let mut conn = self.connection(mode)?;
         if !binding::is_current(&mut conn.link())? {
-            *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+            self.open_again(&mut conn)?;
         }
         work(&mut conn)
     }
@@ -546,14 +589,7 @@ impl Database {
         now: Option<DateTime<Utc>>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let mut conn = self.connection(mode)?;
-        match begin_bound(&mut *conn, session, mode, now) {
-            Err(Error::BaseReplaced) => {
-                *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
-                begin_bound(&mut *conn, session, mode, now)?;
-            }
-            begun => begun?,
-        }
+        let (mut conn, ()) = self.begin_on(mode, |conn| begin_bound(conn, session, mode, now))?;
         finish_bound(&mut *conn, work)
     }
 
@@ -635,7 +671,8 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub fn session_find(&self, user: &UserKey) -> Result<Option<Session>> {
-        self.with_connection(Mode::Read, |conn| session::session_find(&mut conn.link(), user))
+        let find = |conn: &mut AnyConnection| session::session_find(&mut conn.link(), user);
+        self.begin_on(Mode::Read, find).map(|(_, found)| found)
     }
 
     /// The session of that id, if there is one.

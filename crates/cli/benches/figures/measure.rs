@@ -59,9 +59,8 @@ pub(crate) fn time<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration
 /// One of several kinds of work that are measured in turns.
 pub(crate) type Work<'a> = &'a mut dyn FnMut() -> anyhow::Result<Duration>;
 
-/// Measures all kinds of work in turns: `warm_up` rounds that do not count, then `rounds` that do. The first one changes
-/// with every round and the direction with every second, so that none always follows the same other: what follows
-/// unlike work finds the processor's caches cold.
+/// Measures all kinds of work in turns: `warm_up` rounds that do not count, then `rounds` that do. Each round has an order
+/// of its own, so that none always follows the same other: what follows unlike work finds the processor's caches cold.
 pub(crate) fn in_turns<const N: usize>(
     warm_up: usize,
     rounds: usize,
@@ -79,10 +78,11 @@ pub(crate) fn all_in_turns(
     work: &mut [Work<'_>],
 ) -> anyhow::Result<Vec<Samples>> {
     let mut samples = vec![Samples::default(); work.len()];
+    let mut order: Vec<usize> = (0..work.len()).collect();
+    let mut random = Random::new(0);
     for round in 0..warm_up + rounds {
-        for turn in 0..work.len() {
-            let turn = if round % 2 == 0 { turn } else { work.len() - 1 - turn };
-            let index = (turn + round / 2) % work.len();
+        random.shuffle(&mut order);
+        for &index in &order {
             let took = work[index]()?;
             if round >= warm_up {
                 samples[index].push(took);
@@ -90,6 +90,29 @@ pub(crate) fn all_in_turns(
         }
     }
     Ok(samples)
+}
+
+/// A small generator of numbers, the same in each run: a xorshift.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        // Zero would stay zero.
+        Self(0x9e37_79b9_7f4a_7c15 ^ (seed + 1))
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+
+    fn shuffle(&mut self, items: &mut [usize]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
 }
 
 /// How much is measured.

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{CLIENTS, SECRET, Server};
-use crate::measure::Samples;
+use crate::measure::{Random, Samples};
 
 /// A server to ask.
 pub(super) struct Target {
@@ -72,18 +72,6 @@ pub(super) struct Run {
     pub(super) users: usize,
     /// Whether two more clients reset and clean up all the while.
     pub(super) resets: bool,
-}
-
-/// A small generator of numbers: each client asks the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
 }
 
 /// What came of a run.
@@ -159,7 +147,7 @@ type User = (Uuid, String);
 
 /// One client, until it is over.
 fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &AtomicBool) -> Result<Load> {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1));
+    let mut random = Random::new(number as u64);
     let mut connection = Connection::open(&target.address)?;
     let mut load = Load::default();
     while !is_over.load(Ordering::Relaxed) {
