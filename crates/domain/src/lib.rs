@@ -21,5 +21,5 @@ pub use foreign_keys::{Reference, children_before_parents, parents_before_childr
 pub use ids::{ArchiveId, LayerId, SessionId, UserKey, UserKeyError};
 pub use retention::{
     AT_WORK_WITHIN, DEFAULT_UNDO_WINDOW, IDEMPOTENCY_WINDOW, IDLE_AFTER, Retention, TOUCH_INTERVAL,
-    at_work_since, touch_is_due,
+    at_work_since, touch_is_due, touch_is_due_since,
 };

@@ -51,7 +51,12 @@ pub fn at_work_since(now: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Whether activity at `now` is worth recording when the last record is of `last_activity_at`.
 pub fn touch_is_due(last_activity_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    now - last_activity_at >= TOUCH_INTERVAL
+    last_activity_at <= touch_is_due_since(now)
+}
+
+/// Activity at `now` is worth recording when the last record is of this time or before.
+pub fn touch_is_due_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TOUCH_INTERVAL
 }
 
 #[cfg(test)]

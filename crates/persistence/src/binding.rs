@@ -4,7 +4,7 @@
 //! and deleted before COMMIT; a rollback takes it away by itself.
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{LayerId, SessionId};
+use demo_reset_domain::{LayerId, SessionId, UserKey, touch_is_due_since};
 use diesel::QueryableByName;
 use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
 use diesel::sql_types::BigInt;
@@ -12,6 +12,8 @@ use diesel::sql_types::BigInt;
 use crate::connection::{AnyConnection, Fixed, Link, SessionConnection, Sql, fixed_text};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
+use crate::session::{session_find, session_touch_is_due};
+use crate::types::{DbUuid, sql};
 
 /// What a unit of work may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,13 @@ pub(crate) enum Mode {
     /// Read and write, where the first statement writes tables of the engine's own. On SQLite that statement takes
     /// the write lock, and nothing is locked in the base file until it is read.
     WriteFirst,
+}
+
+impl Mode {
+    /// What `demo.bind_session` calls it.
+    fn on_postgres(self) -> &'static str {
+        if self == Self::Write { "write" } else { "read" }
+    }
 }
 
 /// The session's row as the write guard found it.
@@ -184,6 +193,39 @@ pub(crate) fn begin_bound<C: SessionConnection>(
     })
 }
 
+/// [`begin_bound`] for a user whose session need not be touched at `now`; nothing where there is no such session.
+pub(crate) fn begin_bound_as<C: SessionConnection>(
+    conn: &mut C,
+    user: &UserKey,
+    mode: Mode,
+    now: DateTime<Utc>,
+) -> Result<Option<SessionId>> {
+    let mut link = conn.link();
+    if link.dialect() == Dialect::Sqlite {
+        // Asked before the transaction: a writing one would hold the lock for a session that is not there.
+        let session = session_find(&mut link, user)?.filter(|session| !session_touch_is_due(session, now));
+        return session
+            .map(|session| begin_bound(conn, session.id, mode, Some(now)).map(|()| session.id))
+            .transpose();
+    }
+    link.begin(mode)?;
+    let binds = [
+        mode.on_postgres().into(),
+        now.into(),
+        user.organization().into(),
+        user.user().into(),
+        touch_is_due_since(now).into(),
+    ];
+    match link.first::<IdRow>(Fixed::<BindUserOnPostgres, 5>::new(binds)) {
+        Ok(Some(row)) => Ok(Some(SessionId(row.id.0))),
+        ended => {
+            // The reason is what the caller must hear, as in `finish`.
+            let _ = link.rollback();
+            ended.map(|_| None)
+        }
+    }
+}
+
 /// Runs `work` in the transaction that [`begin_bound`] has begun, and ends it.
 pub(crate) fn finish_bound<C, T, E>(
     conn: &mut C,
@@ -214,6 +256,11 @@ fixed_text!(
 fixed_text!(CountWrite, "update demo_user_sessions set writes = writes + 1 where id = ?");
 fixed_text!(BindOnPostgres, "select demo.bind_session(?, ?, ?)");
 fixed_text!(
+    BindUserOnPostgres,
+    "select s.id, demo.bind_session(s.id, ?, ?) from demo_user_sessions s \
+     where s.organization_id = ? and s.user_id = ? and s.last_activity_at > ?"
+);
+fixed_text!(
     BindOnSqlite,
     "insert into temp.demo_binding (one, session_number, session_id, layer, writable, now) \
      select 1, s.number, s.id, s.live_layer, ?, ? \
@@ -236,8 +283,8 @@ pub(crate) fn count_write(link: &mut Link<'_>, session: SessionId) -> Result<()>
 
 fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
     if link.dialect() == Dialect::Postgres {
-        let mode = if mode == Mode::Write { "write" } else { "read" };
-        link.execute(Fixed::<BindOnPostgres, 3>::new([session.0.into(), mode.into(), now.into()]))?;
+        let binds = [session.0.into(), mode.on_postgres().into(), now.into()];
+        link.execute(Fixed::<BindOnPostgres, 3>::new(binds))?;
         return Ok(());
     }
     let writable = i64::from(mode == Mode::Write);
@@ -280,6 +327,12 @@ fn unbind(link: &mut Link<'_>) -> Result<()> {
         link.execute(Fixed::<UnbindOnSqlite, 0>::new([]))?;
     }
     Ok(())
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = sql::Uuid)]
+    id: DbUuid,
 }
 
 #[derive(QueryableByName)]

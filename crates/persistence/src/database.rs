@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached, Claim};
-use crate::binding::{self, Mode, begin_bound, finish_bound, in_transaction, in_transaction_if_any};
+use crate::binding::{
+    self, Mode, begin_bound, begin_bound_as, finish_bound, in_transaction, in_transaction_if_any,
+};
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::counts::BaseCounts;
 use crate::error::{Error, Result};
@@ -593,6 +595,24 @@ impl Database {
         finish_bound(&mut *conn, work)
     }
 
+    /// [`Database::session`] and [`Database::bound`] for a user, on one connection of the pool: waiting for one twice makes a
+    /// busy server's slowest requests twice as slow.
+    fn bound_as<T, E: From<Error>>(
+        &self,
+        user: &UserKey,
+        new_id: SessionId,
+        mode: Mode,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut AnyConnection, SessionId) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let begin = |conn: &mut AnyConnection| begin_bound_as(conn, user, mode, now);
+        if let (mut conn, Some(session)) = self.begin_on(mode, begin)? {
+            return finish_bound(&mut *conn, |conn| work(conn, session));
+        }
+        let session = self.session(user, new_id, now)?.id;
+        self.bound(session, mode, Some(now), |conn| work(conn, session))
+    }
+
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
     /// transaction.
     fn attached(&self, conn: &mut AnyConnection) -> Result<Arc<Attached>> {
@@ -718,13 +738,49 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let max = self.inner.options.max_layer_changes;
         self.bound(session, Mode::Write, Some(now), |conn| {
-            if session::live_total(&mut conn.link(), session)? >= max {
-                return Err(Error::LayerFull { max }.into());
-            }
+            self.refuse_when_full(conn, session)?;
             work(conn)
         })
+    }
+
+    /// [`Database::read`] in the session of `user`, which is found or made as by [`Database::session`].
+    ///
+    /// # Errors
+    /// What `work` returns, or those of the database.
+    pub fn read_as<T, E: From<Error>>(
+        &self,
+        user: &UserKey,
+        new_id: SessionId,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.bound_as(user, new_id, Mode::Read, now, |conn, _| work(conn))
+    }
+
+    /// [`Database::write`] in the session of `user`, which is found or made as by [`Database::session`].
+    ///
+    /// # Errors
+    /// Those of [`Database::write`].
+    pub fn write_as<T, E: From<Error>>(
+        &self,
+        user: &UserKey,
+        new_id: SessionId,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.bound_as(user, new_id, Mode::Write, now, |conn, session| {
+            self.refuse_when_full(conn, session)?;
+            work(conn)
+        })
+    }
+
+    fn refuse_when_full(&self, conn: &mut AnyConnection, session: SessionId) -> Result<()> {
+        let max = self.inner.options.max_layer_changes;
+        if session::live_total(&mut conn.link(), session)? >= max {
+            return Err(Error::LayerFull { max });
+        }
+        Ok(())
     }
 
     /// Changes in the live layer of `session`.

@@ -6,7 +6,7 @@ use actix_web::web;
 use chrono::Duration;
 use demo_reset_compliance::{self as compliance, Actor, Writer};
 use demo_reset_domain::SessionId;
-use demo_reset_persistence::{AnyConnection, Session};
+use demo_reset_persistence::AnyConnection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -94,8 +94,9 @@ impl AppState {
     ) -> Result<T, ApiError> {
         let user = user.clone();
         let done = self.engine.blocking(move |engine| {
-            let session = session(engine, &user)?;
-            Ok::<_, ApiError>(engine.database().read(session.id, |conn| work(conn, user.organization_id))?)
+            let (key, new_id) = (user.session_key()?, SessionId(engine.new_id()));
+            let read = |conn: &mut AnyConnection| work(conn, user.organization_id);
+            Ok::<_, ApiError>(engine.database().read_as(&key, new_id, engine.now(), read)?)
         });
         done.await
     }
@@ -110,18 +111,13 @@ impl AppState {
         self.write_limiter.check(user.id)?;
         let user = user.clone();
         let done = self.engine.blocking(move |engine| {
-            let session = session(engine, &user)?;
+            let (key, new_id) = (user.session_key()?, SessionId(engine.new_id()));
             let now = engine.now();
             let actor = Actor { organization_id: user.organization_id, user_id: user.id, name: user.name };
             let writer = Writer { actor, now, audit_id: engine.new_id(), expected_versions };
             let id = engine.new_id();
-            Ok::<_, ApiError>(engine.database().write(session.id, now, |conn| work(conn, &writer, id))?)
+            Ok::<_, ApiError>(engine.database().write_as(&key, new_id, now, |conn| work(conn, &writer, id))?)
         });
         done.await
     }
-}
-
-fn session(engine: &Engine, user: &CurrentUser) -> Result<Session, ApiError> {
-    let key = user.session_key()?;
-    Ok(engine.database().session(&key, SessionId(engine.new_id()), engine.now())?)
 }

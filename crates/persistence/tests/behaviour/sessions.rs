@@ -30,6 +30,35 @@ on_each_database! { fn activity_is_recorded_at_most_once_a_minute(backend) {
     assert_eq!(seen_at(now() + Duration::seconds(60)), now() + Duration::seconds(60));
 }}
 
+on_each_database! { fn a_unit_of_work_of_a_user_finds_or_makes_the_session_and_records_activity(backend) {
+    let fixture = Fixture::library(backend);
+    let user = UserKey::new("acme", "ann").unwrap();
+    let id = SessionId(Uuid::from_u128(1));
+    let run = |sql: &'static str, at, is_write: bool| {
+        let work = |conn: &mut AnyConnection| conn.batch_execute(sql).map_err(Error::from);
+        // An id is for a session that is made: the one that is there keeps its own.
+        let new_id = if at == now() && is_write { id } else { SessionId(Uuid::from_u128(2)) };
+        match is_write {
+            true => fixture.database.write_as(&user, new_id, at, work),
+            false => fixture.database.read_as(&user, new_id, at, work),
+        }
+    };
+    let edit = "update books set title = 'Anns' where isbn = '1'";
+    run(edit, now(), true).unwrap();
+    let seconds = |seconds| now() + Duration::seconds(seconds);
+    for (at, is_write, recorded) in
+        [(30, false, 0), (59, true, 0), (60, false, 60), (100, true, 60), (121, true, 121)]
+    {
+        run(if is_write { edit } else { "select 1" }, seconds(at), is_write).unwrap();
+        let session = fixture.database.session_find(&user).unwrap().unwrap();
+        assert_eq!((session.id, session.last_activity_at), (id, seconds(recorded)));
+    }
+    assert_eq!(fixture.database.change_counts(id).unwrap().total(), 1);
+    run(edit, seconds(130), false).unwrap_err();
+    run("update nothing set a = 1", seconds(130), true).unwrap_err();
+    run("select 1", seconds(130), false).unwrap();
+}}
+
 on_each_database! { fn two_sessions_edit_the_same_base_record_apart(backend) {
     let fixture = Fixture::library(backend);
     let (ann, ben) = (fixture.session("ann"), fixture.session("ben"));
