@@ -160,9 +160,7 @@ fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)
     let of_tables: Vec<String> = tables.iter().map(|table| format!("--table=public.{table}")).collect();
     arguments.extend(of_tables.iter().map(String::as_str));
     cluster.program("pg_dump", name, &arguments)?;
-    // What the guard triggers and the search indexes call.
-    let functions = cluster.search_words(name)?
-        + "create function demo.guard_base() returns trigger language plpgsql as 'begin return null; end'";
+    let functions = cluster.functions(name)?;
     let empty = |database: &str| {
         cluster.create(database)?;
         cluster.sql(database, &functions)

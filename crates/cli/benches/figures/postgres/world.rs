@@ -87,6 +87,14 @@ impl Cluster {
         Ok(format!("create schema demo; {}; ", self.sql(database, definition)?))
     }
 
+    /// What makes the functions that the guard triggers and the search indexes of `database` call, in another database,
+    /// where nothing is guarded.
+    pub(crate) fn functions(&self, database: &str) -> Result<String> {
+        let guard =
+            "create function demo.guard_base() returns trigger language plpgsql as 'begin return null; end'";
+        Ok(self.search_words(database)? + guard)
+    }
+
     /// The columns of a table.
     fn columns(&self, database: &str, table: &str) -> Result<Vec<String>> {
         let names = "select attname from pg_attribute where attnum > 0 and not attisdropped and attrelid =";
@@ -221,12 +229,7 @@ impl World {
         arguments.extend(tables.iter().map(String::as_str));
         cluster.program("pg_dump", name, &arguments)?;
         cluster.create(PLAIN)?;
-        // What the guard triggers call.
-        cluster.sql(
-            PLAIN,
-            "create schema demo; create function demo.guard_base() returns trigger language plpgsql \
-         as 'begin return null; end'",
-        )?;
+        cluster.sql(PLAIN, &cluster.functions(name)?)?;
         cluster.program("pg_restore", PLAIN, &["--no-owner", &dump])?;
         cluster.sql(PLAIN, "drop function demo.guard_base() cascade")?;
         cluster.sql(PLAIN, "vacuum analyze")?;
