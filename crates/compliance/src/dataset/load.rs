@@ -1,5 +1,10 @@
 //! Loads the dataset into an empty database.
 
+use std::mem;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+
 use demo_reset_persistence::AnyConnection;
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
@@ -117,7 +122,7 @@ pub fn load(
         done: Progress { rows: 0, expected: expected_rows(seed, &options) },
         tables: Batch::TABLES.iter().map(|&table| (table, 0)).collect(),
     };
-    generate(seed, &options, &mut sink)?;
+    generate_ahead(seed, &options, &mut sink)?;
     sink.done.expected = sink.done.rows;
     let summary = LoadSummary { tables: sink.tables };
     let done = sink.done;
@@ -127,6 +132,31 @@ pub fn load(
     crate::words::index_words(conn)?;
     progress(done);
     Ok(summary)
+}
+
+/// [`generate`], with the next rows being made while `sink` takes those before.
+fn generate_ahead(
+    seed: &SeedData,
+    options: &DatasetOptions,
+    sink: &mut dyn Sink,
+) -> Result<(), DatasetError> {
+    let (made, taken) = mpsc::sync_channel(1);
+    thread::scope(|scope| {
+        let maker = scope.spawn(move || generate(seed, options, &mut Ahead(made)));
+        // An error ends the loop and hangs up, which ends the maker.
+        let loaded = taken.into_iter().try_for_each(|mut batch| sink.write(&mut batch));
+        let generated = maker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        loaded.and(generated)
+    })
+}
+
+/// Hands rows on to the thread that loads them.
+struct Ahead(SyncSender<Batch>);
+
+impl Sink for Ahead {
+    fn write(&mut self, batch: &mut Batch) -> Result<(), DatasetError> {
+        self.0.send(mem::take(batch)).map_err(|_| DatasetError::NotTaken)
+    }
 }
 
 struct Loader<'a> {

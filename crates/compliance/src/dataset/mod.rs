@@ -84,6 +84,9 @@ pub enum DatasetError {
     /// A migration failed.
     #[error("migration: {0}")]
     Migration(String),
+    /// Rows were made for a loader that has stopped, which says why itself.
+    #[error("the rows are no longer taken")]
+    NotTaken,
 }
 
 /// Takes rows as they are made.

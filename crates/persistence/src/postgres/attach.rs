@@ -94,6 +94,7 @@ pub(crate) fn attach(
         && attached.tables.iter().all(|table| existing.iter().any(|row| is_same(table, row)))
         && reasons.is_empty()
     {
+        make_room(link, &attached.tables)?;
         return Ok((attached, report));
     }
     for row in &existing {
@@ -127,6 +128,7 @@ pub(crate) fn attach(
         }
         report.tables_changed = true;
     }
+    make_room(link, &attached.tables)?;
     link.batch(&objects)?;
     put_views_in_front(link, &attached.views, &mut report)?;
     link.batch(&ddl::archived_changes_view(&attached.tables))?;
@@ -139,6 +141,17 @@ pub(crate) fn attach(
     }
     grant(link)?;
     Ok((attached, report))
+}
+
+/// Makes room in change tables that have none yet, or none any more.
+fn make_room(link: &mut Link<'_>, tables: &[TableSpec]) -> Result<()> {
+    let short: Vec<TextRow> = link.load(Sql::new(
+        "select relname::text as text from pg_class where relnamespace = 'demo_changes'::regnamespace \
+         and relkind = 'r' and pg_relation_size(oid) < ? * current_setting('block_size')::bigint",
+        [i64::from(ddl::ROOM).into()],
+    ))?;
+    let short = tables.iter().filter(|table| short.iter().any(|row| row.text == table.name));
+    link.batch(&short.map(ddl::make_room).collect::<String>())
 }
 
 /// Removes every view in front of the host's tables and views, and the view over all archives.

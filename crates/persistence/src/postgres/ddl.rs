@@ -117,6 +117,31 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
     sql
 }
 
+/// Pages that a change table keeps on disk. One with less is cheap to read as a whole, the planner thinks after a VACUUM
+/// has found it empty, and does so for each base row of a statement that fills it meanwhile; more than this is worth an
+/// index to it, whatever the costs of a page are set to.
+pub(crate) const ROOM: u8 = 20;
+
+/// Makes a change table [`ROOM`] pages long and has it stay so: with copies of base rows, whose writing is undone. Does
+/// nothing where the base has few rows, and so nothing to lose.
+pub(crate) fn make_room(spec: &TableSpec) -> String {
+    format!(
+        "do $demo$\ndeclare\n  demo_v_layer bigint := 0;\nbegin\n  \
+         if (select count(*) from (select from public.{table} limit 1000) as rows) < 1000 then\n    return;\n  end if;\n  \
+         alter table demo_changes.{table} set (vacuum_truncate = off);\n  \
+         begin\n    \
+         while pg_relation_size({relation}) < {ROOM} * current_setting('block_size')::bigint loop\n      \
+         demo_v_layer := demo_v_layer - 1;\n      \
+         insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n        \
+         select demo_v_layer, 'deleted', now(), {columns} from public.{table} limit 200;\n    \
+         end loop;\n    raise exception 'undone';\n  \
+         exception when others then\n    null;\n  end;\nend\n$demo$;\n",
+        table = quote(&spec.name),
+        relation = literal(&format!("demo_changes.{}", quote(&spec.name))),
+        columns = writable(spec).join(", "),
+    )
+}
+
 fn change_index(spec: &TableSpec, index: &IndexSpec, is_unique: bool) -> String {
     let parts = index.parts.iter().map(|part| {
         let mut sql = match &part.term {

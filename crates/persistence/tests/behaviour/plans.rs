@@ -270,6 +270,36 @@ fn on_postgresql_a_count_reads_an_index_of_the_base_alone() {
     }
 }
 
+/// A change table that is read as a whole for each base row grows under the statement that fills it.
+#[test]
+fn on_postgresql_a_statement_that_changes_all_rows_reads_no_emptied_change_table_as_a_whole() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = Fixture::with_template(Backend::Postgres, "many", MANY);
+    let AnyConnection::Postgres(mut owner) = fixture.outsider() else { unreachable!() };
+    for used in ["false", "true"] {
+        owner
+            .batch_execute(&format!(
+                "insert into demo_changes.pages select 1, 'edited', now(), p.* from public.pages p where {used};
+                 delete from demo_changes.pages"
+            ))
+            .unwrap();
+        owner.batch_execute("vacuum analyze demo_changes.pages").unwrap();
+        for sql in
+            ["update pages set body = body || '.'", "delete from pages where at > '2026-01-01T01:00:00Z'"]
+        {
+            let plan = postgres_plan(&fixture, 0, sql, "");
+            let mut found = Vec::new();
+            scans(&plan, &[], &mut found);
+            let mut changes =
+                found.iter().filter(|scan| text(scan.node, "Schema") == "demo_changes").peekable();
+            assert!(changes.peek().is_some(), "{plan:#}");
+            assert!(changes.all(|scan| text(scan.node, "Node Type") != "Seq Scan"), "{plan:#}");
+        }
+    }
+}
+
 /// A key whose columns another index holds too, in its order but for one between them.
 const PREFIXED: &str = "
 create table entries (shop integer, id integer, page integer not null, primary key (shop, id));

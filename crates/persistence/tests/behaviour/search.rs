@@ -232,6 +232,25 @@ on_each_database! { fn a_new_base_is_counted_anew_by_every_server(backend) {
     }
 }}
 
+#[derive(QueryableByName)]
+struct Statistics {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    tablename: String,
+}
+
+/// Or a load takes apart every text twice: for the index and for statistics of it.
+#[test]
+fn on_postgresql_a_load_makes_statistics_of_tables_and_none_of_their_words() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = shelf(Backend::Postgres, &mut Random::new(1), true);
+    let AnyConnection::Postgres(mut owner) = fixture.outsider() else { unreachable!() };
+    let known = "select distinct tablename::text from pg_stats where tablename::text like '%books'";
+    let known: Vec<Statistics> = diesel::sql_query(known).load(&mut owner).unwrap();
+    assert_eq!(known.iter().map(|row| row.tablename.as_str()).collect::<Vec<_>>(), ["books"]);
+}
+
 on_each_database! { fn long_words_and_many_words_are_looked_for(backend) {
     let fixture = shelf(backend, &mut Random::new(1), true);
     let ann = fixture.session("ann");
