@@ -751,6 +751,18 @@ on_each_database! { fn tables_and_columns_may_have_the_names_that_the_triggers_u
     same(backend, &tables, &rows, &statements.iter().map(String::as_str).collect::<Vec<_>>());
 }}
 
+on_each_database! { fn a_column_called_true_or_false_is_written_as_any_other_or_refused_with_the_reason(backend) {
+    let tables = r#"create table answers (id integer primary key, "true" text, "FALSE" text); insert into answers values (1, 'a', 'b')"#;
+    if backend == Backend::Postgres {
+        let rows = r#"select id || "true" || "FALSE" as value from answers order by 1"#;
+        same(backend, tables, rows, &[r#"update answers set "true" = 'c', "FALSE" = 'd'"#, "insert into answers values (2, 'e', 'f')"]);
+        return;
+    }
+    let host = HostDatabase::new(backend, tables);
+    let Err(Error::Attach { reasons }) = attach(&host.url, &AttachOptions::default(), now()) else { panic!() };
+    assert_eq!(reasons, ["table answers: its column true has a name that SQLite gives to no column of a view"]);
+}}
+
 #[test]
 fn a_reference_that_is_refused_row_by_row_says_that_set_constraints_made_it_so() {
     if !postgres() {
