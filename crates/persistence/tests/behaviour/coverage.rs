@@ -115,6 +115,26 @@ on_each_database! { fn a_row_that_an_action_has_changed_can_be_deleted_by_the_sa
         &["delete from people where id < 3", "delete from people"]);
 }}
 
+on_each_database! { fn what_comes_back_to_a_table_through_another_can_be_deleted_by_the_same_statement(backend) {
+    // The tables refer to each other: PostgreSQL wants the second there first.
+    let team = "foreign key (team) references teams (id) on delete set default";
+    let (inside, afterwards) = match backend {
+        Backend::Sqlite => (format!(", {team}"), String::new()),
+        Backend::Postgres => (String::new(), format!("alter table people add {team};")),
+    };
+    let tables = format!("
+        create table people (id integer primary key, mentor integer references people (id), team integer default 9{inside});
+        create table teams (id integer primary key, owner integer references people (id) on delete cascade);
+        {afterwards}
+        insert into people values (1, null, null), (2, null, null), (3, 3, null), (4, null, null);
+        insert into teams values (1, 1), (2, 2);
+        update people set team = 1 where id = 2; update people set team = 2 where id = 3;");
+    same(backend, &tables,
+        "select 'p' || id || ' ' || coalesce(mentor, 0) || ' ' || coalesce(team, 0) as value from people \
+            union all select 't' || id || ' ' || coalesce(owner, 0) from teams order by 1",
+        &["delete from people where id < 3", "delete from people where id = 1", "delete from people"]);
+}}
+
 on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_statement_has_set(backend) {
     same(backend, "
         create table people (id integer primary key, boss integer references people (id)
@@ -696,6 +716,42 @@ on_each_database! { fn a_reference_to_a_table_that_cannot_be_attached_is_followe
             let refused = write("insert into things values (3, 'b')");
             assert!(matches!(refused, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. })), "{refused:?}");
         }
+    }
+}}
+
+on_each_database! { fn a_row_that_a_table_outside_the_sessions_refers_to_stays_whatever_the_reference_would_do(backend) {
+    // The rows outside are everybody's: they can neither go nor follow.
+    for action in ["cascade", "set null", "set default", "restrict", "no action"] {
+        let references = |column: &str| format!("references shelves ({column}) on delete {action} on update {action}");
+        let host = HostDatabase::new(backend, &format!("
+            create table shelves (id integer primary key, label text unique);
+            create table books (id integer primary key, shelf integer default 3 {}, label text default 'c' {});
+            insert into shelves values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd');
+            insert into books values (1, 1, null), (2, null, 'b');", references("id"), references("label")));
+        let options = AttachOptions { tables: Some(vec!["shelves".into()]), tracking_columns: false };
+        attach(&host.url, &options, now()).unwrap();
+        let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+        let key = UserKey::new("acme", "ann").unwrap();
+        let session = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+        let attached = Attached { database, session, host };
+        for held in [
+            "delete from shelves where id = 1",
+            "delete from shelves where id = 2",
+            "delete from shelves",
+            "update shelves set id = 10 where id = 1",
+            "update shelves set label = 'x' where id = 2",
+            "update shelves set id = 20, label = 'x' where id = 2",
+        ] {
+            let refused = attached.write(held);
+            let is_reference = matches!(refused, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. }));
+            assert!(is_reference, "on delete {action}: {held}: {refused:?}");
+        }
+        for free in ["update shelves set label = 'x' where id = 1", "update shelves set id = 20 where id = 2", "delete from shelves where id > 20 or id = 4"] {
+            attached.write(free).unwrap_or_else(|error| panic!("on delete {action}: {free}: {error:?}"));
+        }
+        let seen = attached.query("select 'shelf ' || id || label as value from shelves union all \
+            select 'book ' || id || coalesce(cast(shelf as text), '-') || coalesce(label, '-') from books order by 1");
+        assert_eq!(seen, ["book 11-", "book 2-b", "shelf 1x", "shelf 20b", "shelf 3c"], "on delete {action}");
     }
 }}
 
