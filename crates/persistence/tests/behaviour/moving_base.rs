@@ -170,6 +170,9 @@ on_each_database! { fn what_no_longer_fits_in_a_live_layer_stays_and_is_told(bac
     ]);
     assert_eq!(shop.world(), ["maker 2 two", "maker 50 nine", "maker 9 nine", "part 11 of 1 eleven",
         "part 20 of 2 twenty", "part 90 of 3 ninety"]);
+    // What an edit leaves as it is stays, be it named.
+    shop.write("update makers set name = name where id = 9; update parts set maker_id = 3, label = 'XC' where id = 90; \
+                update parts set label = 'ninety', maker_id = maker_id where id = 90");
     shop.reset();
     assert_eq!(shop.world(), ["maker 1 one", "maker 2 two", "maker 50 nine", "part 10 of 1 ten", "part 11 of 1 eleven",
         "part 20 of 2 twenty"]);
