@@ -202,6 +202,35 @@ on_each_database! { fn a_generated_column_is_kept_unique_and_followed_like_any_o
         ]);
 }}
 
+on_each_database! { fn a_row_that_comes_under_the_condition_of_a_unique_index_is_checked_by_it(backend) {
+    same(backend, "
+        create table desks (id integer primary key, number integer, taken integer);
+        create unique index desks_taken on desks (number) where taken = 1;
+        insert into desks values (1, 7, 1), (2, 7, 0), (3, 7, 0);",
+        "select id || ' ' || number || ' ' || taken as value from desks order by id",
+        &[
+            "update desks set taken = 1 where id = 2",
+            "update desks set taken = 0 where id = 1",
+            "update desks set taken = 1 where id = 3",
+            "update desks set taken = 1 where id = 2",
+        ]);
+}}
+
+#[test]
+fn on_sqlite_a_reference_is_followed_in_the_collation_of_what_it_refers_to() {
+    let tables = "
+        create table codes (code text primary key not null collate nocase);
+        create table things (id integer primary key, code text references codes (code) on delete cascade on update cascade);
+        insert into codes values ('ABC'), ('DEF'); insert into things values (1, 'abc'), (2, 'def');";
+    let rows = "select id || ' ' || code as value from things order by id";
+    same(
+        Backend::Sqlite,
+        tables,
+        rows,
+        &["update codes set code = 'xyz' where code = 'def'", "delete from codes"],
+    );
+}
+
 #[test]
 fn on_sqlite_a_key_can_change_the_case_of_its_letters_again_and_again() {
     same(Backend::Sqlite, "
