@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -830,6 +831,18 @@ fn run_on_a_recorded_disk(settings: &str, operations: i64) -> Run {
     Run { fixture, disk, events, states }
 }
 
+/// What is on the disk where `kept` of four pieces are that were not synced, and whether others are gone.
+fn cut(disk: &Disk, kept: usize, random: &mut Random) -> (BTreeMap<PathBuf, Vec<u8>>, bool) {
+    let (mut pieces, mut gone) = (0, 0);
+    let files = disk.cut(|| {
+        let is_kept = random.below(4) < kept;
+        pieces += 1;
+        gone += usize::from(!is_kept);
+        is_kept
+    });
+    (files, gone > 0 && gone < pieces)
+}
+
 /// Cuts the power at moments that chance chooses. At how many of them something acknowledged was lost.
 fn cut_the_power(run: Run, cuts: usize) -> usize {
     let Run { fixture, mut disk, events, states } = run;
@@ -846,16 +859,9 @@ fn cut_the_power(run: Run, cuts: usize) -> usize {
                 synced = happened;
             }
         }
-        // From everything that was not synced to nothing of it.
         let kept = random.below(5);
-        let (mut pieces, mut gone) = (0, 0);
-        let files = disk.cut(|| {
-            let is_kept = random.below(4) < kept;
-            pieces += 1;
-            gone += usize::from(!is_kept);
-            is_kept
-        });
-        torn += usize::from(gone > 0 && gone < pieces);
+        let (files, is_torn) = cut(&disk, kept, &mut random);
+        torn += usize::from(is_torn);
         let folder = tempfile::tempdir().unwrap();
         for (file, content) in files {
             std::fs::write(folder.path().join(file.file_name().unwrap()), content).unwrap();
@@ -923,16 +929,9 @@ fn a_power_cut_during_a_load_leaves_the_old_base_over_which_another_load_succeed
         let mut disk = Disk::new([]);
         let moment = random.below(events.len() + 1);
         events[..moment].iter().for_each(|event| disk.take(event));
-        // From everything that was written to nothing of it.
         let kept = random.below(5);
-        let (mut pieces, mut gone) = (0, 0);
-        let files = disk.cut(|| {
-            let is_kept = random.below(4) < kept;
-            pieces += 1;
-            gone += usize::from(!is_kept);
-            is_kept
-        });
-        torn += usize::from(gone > 0 && gone < pieces);
+        let (files, is_torn) = cut(&disk, kept, &mut random);
+        torn += usize::from(is_torn);
         let folder = tempfile::tempdir().unwrap();
         for entry in std::fs::read_dir(old.path()).unwrap().map(Result::unwrap) {
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
