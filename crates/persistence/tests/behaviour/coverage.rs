@@ -97,6 +97,16 @@ on_each_database! { fn a_deferred_key_is_checked_at_commit(backend) {
         ]);
 }}
 
+on_each_database! { fn a_deferred_key_acts_at_once_where_it_acts(backend) {
+    same(backend, "
+        create table parents (id integer primary key);
+        create table children (id integer primary key, parent integer
+            references parents (id) on update cascade deferrable initially deferred);
+        insert into parents values (1), (2); insert into children values (1, 1), (2, 2);",
+        "select id || ' ' || parent as value from children order by id",
+        &["update parents set id = 10 where id = 1", "delete from parents where id = 10", "delete from children where id = 1; delete from parents where id = 10"]);
+}}
+
 on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend) {
     same(backend, "
         create table parents (id integer primary key, code text unique);
@@ -220,7 +230,7 @@ on_each_database! { fn a_row_that_comes_under_the_condition_of_a_unique_index_is
 fn on_sqlite_a_reference_is_followed_in_the_collation_of_what_it_refers_to() {
     let tables = "
         create table codes (code text primary key not null collate nocase);
-        create table things (id integer primary key, code text references codes (code) on delete cascade on update cascade);
+        create table things (id integer primary key, code text collate rtrim references codes (code) on delete cascade on update cascade);
         insert into codes values ('ABC'), ('DEF'); insert into things values (1, 'abc'), (2, 'def');";
     let rows = "select id || ' ' || code as value from things order by id";
     same(
