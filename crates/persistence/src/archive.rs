@@ -48,11 +48,13 @@ fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
     serde_json::Value::Object(tables.collect())
 }
 
+/// Reads them. A count of four thousand million and more is none of ours, and the sum of such would not fit.
 pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
-    let tables: BTreeMap<String, (u64, u64, u64)> = serde_json::from_value(json)
+    let tables: BTreeMap<String, (u32, u32, u32)> = serde_json::from_value(json)
         .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
     let mut counts = ChangeCounts::default();
     for (table, (created, edited, deleted)) in tables {
+        let [created, edited, deleted] = [created, edited, deleted].map(u64::from);
         counts.add(table, KindCounts { created, edited, deleted });
     }
     Ok(counts)

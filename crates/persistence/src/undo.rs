@@ -195,13 +195,18 @@ pub(crate) fn reset_records(
         live: guarded.live_layer(),
         side: guarded.fresh_layer(1),
     };
+    let mut moved = 0;
     for table in tables {
         let of_table = request.records.iter().filter(|record| record.table == table.name);
-        layers.set_records_aside(
+        moved += layers.set_records_aside(
             link,
             table,
             &of_table.map(|record| record.key.as_slice()).collect::<Vec<_>>(),
         )?;
+    }
+    // What no longer fits since the base has changed depends on none of them.
+    if moved == 0 {
+        return Ok(None);
     }
     while layers.set_dependents_aside(link)? > 0 {}
     let clashes = layers.live_clashes(link)?;

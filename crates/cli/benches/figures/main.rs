@@ -39,6 +39,12 @@ const GROUPS: [(&str, Measure); 7] = [
     ("http", http::measure),
 ];
 
+/// The group that comes last: it takes the longest, and keeps every core busy.
+const COMPILING: &str = "compiling";
+
+/// What measures everything.
+const COMMAND: &str = "cargo xtask bench";
+
 fn main() -> Result<()> {
     // `cargo test --benches` runs this too: it is no test.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -50,19 +56,31 @@ fn main() -> Result<()> {
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let on_sqlite = GROUPS.map(|(group, _)| group);
-    let known = [&on_sqlite[..], &postgres::GROUPS.map(|(group, _)| group)].concat();
+    let known = [&on_sqlite[..], &postgres::GROUPS.map(|(group, _)| group), &[COMPILING]].concat();
     if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
         anyhow::bail!("there are no figures named {unknown}: expected some of {}", known.join(", "));
     }
     let is_asked = |group: &str| named.is_empty() || named.iter().any(|name| name == group);
-    let mut report = Report::new(if is_quick { Effort::Quick } else { Effort::Whole });
+    let mut report = Report::new(if is_quick { Effort::Quick } else { Effort::Whole })?;
     let fixtures = Fixtures::default();
+    let is_written = named.is_empty() && !is_quick;
+    // Kept after each group: a run that is cut off says what it has measured.
+    let mut left: Vec<&str> = known.into_iter().filter(|group| is_asked(group)).collect();
+    let mut done = |group: &str, report: &Report| {
+        left.retain(|left| *left != group);
+        if is_written { report.write(COMMAND, &left) } else { Ok(()) }
+    };
     for (group, measure) in GROUPS {
         if is_asked(group) {
             measure(&fixtures, &mut report)?;
+            done(group, &report)?;
         }
     }
     drop(fixtures);
-    postgres::measure(is_asked, &mut report)?;
-    report.finish(named.is_empty() && !is_quick, "cargo xtask bench")
+    postgres::measure(is_asked, &mut report, &mut done)?;
+    if is_asked(COMPILING) {
+        server::measure_compiling(&mut report)?;
+        done(COMPILING, &report)?;
+    }
+    report.finish()
 }

@@ -42,11 +42,17 @@ struct Section {
 pub(crate) struct Report {
     pub(crate) effort: Effort,
     sections: Vec<Section>,
+    /// The ratios of the committed run, by the name of their figure.
+    committed: BTreeMap<String, f64>,
 }
 
 impl Report {
-    pub(crate) fn new(effort: Effort) -> Self {
-        Self { effort, sections: Vec::new() }
+    pub(crate) fn new(effort: Effort) -> Result<Self> {
+        let committed = match fs::read_to_string(ratios_file()) {
+            Ok(text) => serde_json::from_str(&text).context("the committed ratios")?,
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Self { effort, sections: Vec::new(), committed })
     }
 
     /// Begins a section. `about` says what is compared and how.
@@ -169,35 +175,34 @@ impl Report {
             .collect()
     }
 
-    /// Names every missed goal and every figure that is worse than the committed one, and writes the document where a
-    /// whole run was asked for. `commands` are what ran.
-    pub(crate) fn finish(self, write: bool, command: &str) -> Result<()> {
+    /// Names every missed goal and every figure that is worse than the committed one.
+    pub(crate) fn finish(self) -> Result<()> {
         let missed = self.missed();
         if missed.is_empty() {
             self.say("\nall goals met");
         } else {
             self.say(format_args!("\nmissed:\n  {}", missed.join("\n  ")));
         }
-        let regressions = self.regressions()?;
+        let regressions = self.regressions();
         if !regressions.is_empty() {
             self.say(format_args!("\nworse than the committed figures:\n  {}", regressions.join("\n  ")));
         }
-        if write { self.write(command, &missed) } else { Ok(()) }
+        Ok(())
     }
 
     /// Figures whose ratio is clearly worse than the committed one of the same name.
-    fn regressions(&self) -> Result<Vec<String>> {
-        let Ok(committed) = fs::read_to_string(ratios_file()) else { return Ok(Vec::new()) };
-        let committed: BTreeMap<String, f64> =
-            serde_json::from_str(&committed).context("the committed ratios")?;
+    fn regressions(&self) -> Vec<String> {
+        let committed = &self.committed;
         let worse = |figure: &Figure| {
             let (now, before) = (figure.ratio?, *committed.get(&figure.name)?);
             (now > before * REGRESSION).then(|| format!("{}: {now:.2}, was {before:.2}", figure.name))
         };
-        Ok(self.figures().filter_map(worse).collect())
+        self.figures().filter_map(worse).collect()
     }
 
-    fn write(&self, command: &str, missed: &[String]) -> Result<()> {
+    /// Writes the document and the ratios of what was measured so far. `left` are the groups that were not.
+    pub(crate) fn write(&self, command: &str, left: &[&str]) -> Result<()> {
+        let missed = self.missed();
         let mut text = format!(
             "# Benchmarks\n\n<!-- Written by `{command}`: change the benchmark, not this file. -->\n\n\
              All figures are from one run of `{command}`. What is compared is measured in turns on the same data; times are \
@@ -205,11 +210,14 @@ impl Report {
              something on another machine. [performance.md](performance.md) says where the time goes.\n\n{}\n",
             machine::description()
         );
+        if !left.is_empty() {
+            let _ = writeln!(text, "\nThe run was cut off before these groups: {}.", left.join(", "));
+        }
         text.push_str("\n## Missed goals\n\n");
         if missed.is_empty() {
             text.push_str("None.\n");
         }
-        for line in missed {
+        for line in &missed {
             let _ = writeln!(text, "- {line}");
         }
         let folder = documents().join("benchmarks");

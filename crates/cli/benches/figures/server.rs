@@ -32,7 +32,6 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     on_disk(fixtures, report)?;
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_demo-reset"))?.len() as f64 / 1024.0 / 1024.0;
     report.judge("the binary, with everything in it", &format!("{size:.1} MiB"), "", None, Some(size));
-    compile(report)?;
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let base = fixture.path("served.db");
     seed(&base, 1)?;
@@ -59,10 +58,11 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
 }
 
 /// How long everything takes to compile for a release, with all that it depends on. Only a whole run has the time.
-fn compile(report: &mut Report) -> Result<()> {
+pub(crate) fn measure_compiling(report: &mut Report) -> Result<()> {
     if report.effort == Effort::Quick {
         return Ok(());
     }
+    report.section("Compiling", "`cargo build --release` of the program in an empty target folder.");
     let folder = tempfile::TempDir::new()?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--quiet", "--release", "--locked", "--package", "demo-reset-cli", "--target-dir"]);

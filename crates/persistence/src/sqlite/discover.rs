@@ -276,6 +276,12 @@ fn reserved_name(spec: &TableSpec) -> Option<String> {
     if ["old", "new"].iter().any(|name| spec.name.eq_ignore_ascii_case(name)) {
         return Some("in a trigger its name means the row that is written".to_owned());
     }
+    if let Some(column) = spec.columns.iter().find(|column| is_truth_value(&column.name)) {
+        return Some(format!(
+            "its column {} has a name that SQLite gives to no column of a view",
+            column.name
+        ));
+    }
     let taken = spec.columns.iter().find(|column| {
         crate::sqlite::ddl::CONTROL_COLUMNS
             .iter()
@@ -283,6 +289,11 @@ fn reserved_name(spec: &TableSpec) -> Option<String> {
             .any(|control| column.name.eq_ignore_ascii_case(control))
     })?;
     Some(format!("its column {} has a name that the engine needs", taken.name))
+}
+
+/// SQLite calls such a column of a view `column1` or the like, quoted or not.
+fn is_truth_value(name: &str) -> bool {
+    ["true", "false"].iter().any(|value| name.eq_ignore_ascii_case(value))
 }
 
 /// Whether an index compares a column as the column itself does.

@@ -97,6 +97,16 @@ on_each_database! { fn a_deferred_key_is_checked_at_commit(backend) {
         ]);
 }}
 
+on_each_database! { fn a_deferred_key_acts_at_once_where_it_acts(backend) {
+    same(backend, "
+        create table parents (id integer primary key);
+        create table children (id integer primary key, parent integer
+            references parents (id) on update cascade deferrable initially deferred);
+        insert into parents values (1), (2); insert into children values (1, 1), (2, 2);",
+        "select id || ' ' || parent as value from children order by id",
+        &["update parents set id = 10 where id = 1", "delete from parents where id = 10", "delete from children where id = 1; delete from parents where id = 10"]);
+}}
+
 on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend) {
     same(backend, "
         create table parents (id integer primary key, code text unique);
@@ -113,6 +123,26 @@ on_each_database! { fn a_row_that_an_action_has_changed_can_be_deleted_by_the_sa
         insert into people values (1, null), (2, 1), (3, 1);",
         "select id || ' ' || coalesce(boss, 0) as value from people order by id",
         &["delete from people where id < 3", "delete from people"]);
+}}
+
+on_each_database! { fn what_comes_back_to_a_table_through_another_can_be_deleted_by_the_same_statement(backend) {
+    // The tables refer to each other: PostgreSQL wants the second there first.
+    let team = "foreign key (team) references teams (id) on delete set default";
+    let (inside, afterwards) = match backend {
+        Backend::Sqlite => (format!(", {team}"), String::new()),
+        Backend::Postgres => (String::new(), format!("alter table people add {team};")),
+    };
+    let tables = format!("
+        create table people (id integer primary key, mentor integer references people (id), team integer default 9{inside});
+        create table teams (id integer primary key, owner integer references people (id) on delete cascade);
+        {afterwards}
+        insert into people values (1, null, null), (2, null, null), (3, 3, null), (4, null, null);
+        insert into teams values (1, 1), (2, 2);
+        update people set team = 1 where id = 2; update people set team = 2 where id = 3;");
+    same(backend, &tables,
+        "select 'p' || id || ' ' || coalesce(mentor, 0) || ' ' || coalesce(team, 0) as value from people \
+            union all select 't' || id || ' ' || coalesce(owner, 0) from teams order by 1",
+        &["delete from people where id < 3", "delete from people where id = 1", "delete from people"]);
 }}
 
 on_each_database! { fn a_row_whose_key_changes_keeps_what_an_action_of_the_statement_has_set(backend) {
@@ -181,6 +211,35 @@ on_each_database! { fn a_generated_column_is_kept_unique_and_followed_like_any_o
             "update parents set half = 9, id = 4 where id = 2",
         ]);
 }}
+
+on_each_database! { fn a_row_that_comes_under_the_condition_of_a_unique_index_is_checked_by_it(backend) {
+    same(backend, "
+        create table desks (id integer primary key, number integer, taken integer);
+        create unique index desks_taken on desks (number) where taken = 1;
+        insert into desks values (1, 7, 1), (2, 7, 0), (3, 7, 0);",
+        "select id || ' ' || number || ' ' || taken as value from desks order by id",
+        &[
+            "update desks set taken = 1 where id = 2",
+            "update desks set taken = 0 where id = 1",
+            "update desks set taken = 1 where id = 3",
+            "update desks set taken = 1 where id = 2",
+        ]);
+}}
+
+#[test]
+fn on_sqlite_a_reference_is_followed_in_the_collation_of_what_it_refers_to() {
+    let tables = "
+        create table codes (code text primary key not null collate nocase);
+        create table things (id integer primary key, code text collate rtrim references codes (code) on delete cascade on update cascade);
+        insert into codes values ('ABC'), ('DEF'); insert into things values (1, 'abc'), (2, 'def');";
+    let rows = "select id || ' ' || code as value from things order by id";
+    same(
+        Backend::Sqlite,
+        tables,
+        rows,
+        &["update codes set code = 'xyz' where code = 'def'", "delete from codes"],
+    );
+}
 
 #[test]
 fn on_sqlite_a_key_can_change_the_case_of_its_letters_again_and_again() {
@@ -699,6 +758,42 @@ on_each_database! { fn a_reference_to_a_table_that_cannot_be_attached_is_followe
     }
 }}
 
+on_each_database! { fn a_row_that_a_table_outside_the_sessions_refers_to_stays_whatever_the_reference_would_do(backend) {
+    // The rows outside are everybody's: they can neither go nor follow.
+    for action in ["cascade", "set null", "set default", "restrict", "no action"] {
+        let references = |column: &str| format!("references shelves ({column}) on delete {action} on update {action}");
+        let host = HostDatabase::new(backend, &format!("
+            create table shelves (id integer primary key, label text unique);
+            create table books (id integer primary key, shelf integer default 3 {}, label text default 'c' {});
+            insert into shelves values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd');
+            insert into books values (1, 1, null), (2, null, 'b');", references("id"), references("label")));
+        let options = AttachOptions { tables: Some(vec!["shelves".into()]), tracking_columns: false };
+        attach(&host.url, &options, now()).unwrap();
+        let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+        let key = UserKey::new("acme", "ann").unwrap();
+        let session = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+        let attached = Attached { database, session, host };
+        for held in [
+            "delete from shelves where id = 1",
+            "delete from shelves where id = 2",
+            "delete from shelves",
+            "update shelves set id = 10 where id = 1",
+            "update shelves set label = 'x' where id = 2",
+            "update shelves set id = 20, label = 'x' where id = 2",
+        ] {
+            let refused = attached.write(held);
+            let is_reference = matches!(refused, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. }));
+            assert!(is_reference, "on delete {action}: {held}: {refused:?}");
+        }
+        for free in ["update shelves set label = 'x' where id = 1", "update shelves set id = 20 where id = 2", "delete from shelves where id > 20 or id = 4"] {
+            attached.write(free).unwrap_or_else(|error| panic!("on delete {action}: {free}: {error:?}"));
+        }
+        let seen = attached.query("select 'shelf ' || id || label as value from shelves union all \
+            select 'book ' || id || coalesce(cast(shelf as text), '-') || coalesce(label, '-') from books order by 1");
+        assert_eq!(seen, ["book 11-", "book 2-b", "shelf 1x", "shelf 20b", "shelf 3c"], "on delete {action}");
+    }
+}}
+
 on_each_database! { fn tables_and_columns_may_have_the_names_that_the_triggers_use(backend) {
     // On SQLite an attach refuses the first two.
     let (old, new) = match backend {
@@ -749,6 +844,18 @@ on_each_database! { fn tables_and_columns_may_have_the_names_that_the_triggers_u
         format!(r#"delete from "{old}""#),
     ];
     same(backend, &tables, &rows, &statements.iter().map(String::as_str).collect::<Vec<_>>());
+}}
+
+on_each_database! { fn a_column_called_true_or_false_is_written_as_any_other_or_refused_with_the_reason(backend) {
+    let tables = r#"create table answers (id integer primary key, "true" text, "FALSE" text); insert into answers values (1, 'a', 'b')"#;
+    if backend == Backend::Postgres {
+        let rows = r#"select id || "true" || "FALSE" as value from answers order by 1"#;
+        same(backend, tables, rows, &[r#"update answers set "true" = 'c', "FALSE" = 'd'"#, "insert into answers values (2, 'e', 'f')"]);
+        return;
+    }
+    let host = HostDatabase::new(backend, tables);
+    let Err(Error::Attach { reasons }) = attach(&host.url, &AttachOptions::default(), now()) else { panic!() };
+    assert_eq!(reasons, ["table answers: its column true has a name that SQLite gives to no column of a view"]);
 }}
 
 #[test]

@@ -2,6 +2,7 @@
 //! references that cascade, set null, restrict and refer to themselves, uniques plain, partial and on expressions.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -193,6 +194,11 @@ pub fn now() -> DateTime<Utc> {
 
 pub fn options() -> OpenOptions {
     OpenOptions { attach: AttachOptions::default(), ..Default::default() }
+}
+
+/// Past the test harness, which keeps what a test prints to itself.
+pub fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 fn server() -> String {

@@ -2,7 +2,7 @@
 //! every answer says, and at the end every archive.
 //!
 //! `DEMO_RESET_HISTORIES` sets how many are run on each database, `DEMO_RESET_SEED` the first seed. A failure prints
-//! the seed that replays it and the shortest history found that still fails.
+//! the seed that replays it and the shortest history found that still fails; after every thousand it says how many agreed.
 
 mod model;
 mod steps;
@@ -28,7 +28,7 @@ use self::model::{
     Archived, Counts, Kind, Layer, Model, OnDelete, Reference, Refused, Row, Table, World, Write,
 };
 use self::steps::{Act, Step};
-use crate::fixture::{Backend, Fixture, now, on_each_database};
+use crate::fixture::{Backend, Fixture, now, on_each_database, say};
 use crate::random::Random;
 
 const TABLES: &str = "
@@ -952,6 +952,7 @@ fn run_all(backend: Backend, first: u64, histories: u64) -> Seen {
     let next = AtomicU64::new(first);
     let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
     let all: Mutex<Seen> = Mutex::new(Seen::new());
+    let done = AtomicU64::new(0);
     let work = || {
         let place = shared(backend);
         loop {
@@ -970,6 +971,13 @@ fn run_all(backend: Backend, first: u64, histories: u64) -> Seen {
                 Ok(seen) => {
                     let mut all = all.lock().unwrap();
                     seen.into_iter().for_each(|(kind, count)| *all.entry(kind).or_default() += count);
+                    // So that a long run which is cut off has shown something.
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if done.is_multiple_of(1_000) {
+                        say(&format!(
+                            "{done} of {histories} histories from seed {first} on {backend:?} agree"
+                        ));
+                    }
                 }
                 Err(why) => drop(failed.lock().unwrap().get_or_insert((seed, why))),
             }

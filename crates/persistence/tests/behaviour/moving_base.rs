@@ -3,7 +3,7 @@
 use chrono::Duration;
 use demo_reset_domain::{ArchiveId, ConflictReason, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{
-    AttachOptions, AttachReport, Database, Error, OpenOptions, Reconciliation, attach, suspend,
+    AttachOptions, AttachReport, Database, Error, OpenOptions, Reconciliation, RecordKey, attach, suspend,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -170,6 +170,9 @@ on_each_database! { fn what_no_longer_fits_in_a_live_layer_stays_and_is_told(bac
     ]);
     assert_eq!(shop.world(), ["maker 2 two", "maker 50 nine", "maker 9 nine", "part 11 of 1 eleven",
         "part 20 of 2 twenty", "part 90 of 3 ninety"]);
+    // What an edit leaves as it is stays, be it named.
+    shop.write("update makers set name = name where id = 9; update parts set maker_id = 3, label = 'XC' where id = 90; \
+                update parts set label = 'ninety', maker_id = maker_id where id = 90");
     shop.reset();
     assert_eq!(shop.world(), ["maker 1 one", "maker 2 two", "maker 50 nine", "part 10 of 1 ten", "part 11 of 1 eleven",
         "part 20 of 2 twenty"]);
@@ -183,6 +186,16 @@ on_each_database! { fn what_no_longer_fits_in_a_live_layer_stays_and_is_told(bac
     shop.owner("delete from makers where id = 50; delete from parts where id = 11; insert into makers values (3, 'three')");
     shop.undo(OnConflict::Fail).unwrap();
     assert_eq!(shop.world(), ["maker 2 two", "maker 3 three", "maker 9 nine", "part 20 of 2 twenty", "part 90 of 3 ninety"]);
+}}
+
+on_each_database! { fn a_reset_of_records_that_are_not_changed_leaves_what_no_longer_fits(backend) {
+    let mut shop = Workshop::new(backend);
+    shop.write("delete from parts where id = 10; delete from makers where id = 1; insert into makers values (9, 'nine')");
+    shop.owner("insert into parts values (11, 1, 'eleven'); insert into makers values (50, 'nine')");
+    let world = shop.world();
+    let records = [RecordKey { table: "parts".into(), key: vec!["20".into()] }];
+    let report = shop.database.reset_records(shop.ann, &records, ArchiveId(Uuid::new_v4()), now()).unwrap();
+    assert_eq!((report.archive, shop.world()), (None, world));
 }}
 
 on_each_database! { fn a_row_that_the_owner_changes_stays_as_the_session_made_it_until_its_reset(backend) {

@@ -26,8 +26,12 @@ pub(crate) const GROUPS: [(&str, Measure); 6] = [
     ("postgres-http", crate::http::measure_postgres),
 ];
 
-/// Measures the groups that are asked for.
-pub(crate) fn measure(is_asked: impl Fn(&str) -> bool, report: &mut Report) -> Result<()> {
+/// Measures the groups that are asked for, and tells of each when it is done.
+pub(crate) fn measure(
+    is_asked: impl Fn(&str) -> bool,
+    report: &mut Report,
+    mut done: impl FnMut(&str, &Report) -> Result<()>,
+) -> Result<()> {
     let asked: Vec<_> = GROUPS.into_iter().filter(|(group, _)| is_asked(group)).collect();
     if asked.is_empty() {
         return Ok(());
@@ -39,5 +43,8 @@ pub(crate) fn measure(is_asked: impl Fn(&str) -> bool, report: &mut Report) -> R
         return Ok(());
     };
     report.say(format_args!("\non {}", cluster.version()?));
-    asked.into_iter().try_for_each(|(_, measure)| measure(&cluster, report))
+    asked.into_iter().try_for_each(|(group, measure)| {
+        measure(&cluster, report)?;
+        done(group, report)
+    })
 }

@@ -17,12 +17,8 @@ use crate::resets::{Resettable, flatness};
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
 /// How many other sessions there are, over each size of the base.
-const SETTINGS: [(Size, &[usize]); 4] = [
-    (Size::HundredThousand, &[10, 10_000]),
-    (Size::TenThousand, &[10]),
-    (Size::Million, &[10, 10_000]),
-    (Size::FiveMillion, &[10_000]),
-];
+const SETTINGS: [(Size, &[usize]); 3] =
+    [(Size::HundredThousand, &[10, 10_000]), (Size::TenThousand, &[10]), (Size::Million, &[10, 10_000])];
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
@@ -30,10 +26,8 @@ const ROUNDS: usize = 60;
 /// How long one may take, in one-row commits.
 const GOAL: f64 = 1.5;
 
-/// Restores of a whole database: those of the largest take a minute each.
-fn how_many_restores(size: Size) -> usize {
-    if size == Size::FiveMillion { 1 } else { 3 }
-}
+/// Restores of a whole database.
+const RESTORES: usize = 3;
 
 /// Makes subjects of a session's own, all at once: through the view each would pass its triggers. They are counted as
 /// the layer's all the same.
@@ -183,7 +177,7 @@ fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)
     std::fs::write(&script, copies + "commit;\n")?;
     let [template, copy, restored] = in_turns(
         0,
-        how_many_restores(size),
+        RESTORES,
         [
             &mut || {
                 cluster.on_server("drop database if exists bench_copy")?;

@@ -484,11 +484,12 @@ impl Model {
                 _ => reason == Some(ConflictReason::ParentGone),
             }
         };
-        if !merge.aside.0.is_empty() {
-            while let Some(place) = merge.live.0.keys().find(|place| depends(&merge, place)).cloned() {
-                if let Some(change) = merge.live.0.remove(&place) {
-                    merge.aside.0.insert(place, change);
-                }
+        if merge.aside.0.is_empty() {
+            return Ok(None);
+        }
+        while let Some(place) = merge.live.0.keys().find(|place| depends(&merge, place)).cloned() {
+            if let Some(change) = merge.live.0.remove(&place) {
+                merge.aside.0.insert(place, change);
             }
         }
         let clash = |(table, key): &(usize, Key)| {
@@ -500,9 +501,6 @@ impl Model {
             return Err(Refused::Conflicts(clashes));
         }
         let Merge { live, aside, .. } = merge;
-        if aside.0.is_empty() {
-            return Ok(None);
-        }
         let counts = aside.counts();
         let session = &mut self.sessions[who];
         session.live = live;
