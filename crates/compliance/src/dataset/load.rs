@@ -134,7 +134,7 @@ pub fn load(
     Ok(summary)
 }
 
-/// [`generate`], with the next rows being made while `sink` takes those before.
+/// [`generate()`], with the next rows being made while `sink` takes those before.
 fn generate_ahead(
     seed: &SeedData,
     options: &DatasetOptions,
