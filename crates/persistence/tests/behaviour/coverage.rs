@@ -107,6 +107,25 @@ on_each_database! { fn a_deferred_key_acts_at_once_where_it_acts(backend) {
         &["update parents set id = 10 where id = 1", "delete from parents where id = 10", "delete from children where id = 1; delete from parents where id = 10"]);
 }}
 
+on_each_database! { fn what_an_action_did_at_once_is_not_done_again_at_commit(backend) {
+    for action in ["cascade", "set null", "set default", "restrict"] {
+        // The deferred key beside it has something to be checked at COMMIT.
+        let tables = format!("
+            create table parents (id integer primary key);
+            create table children (id integer primary key, parent_id integer default 2 references parents (id) on delete {action});
+            create table notes (id integer primary key, parent_id integer references parents (id) deferrable initially deferred);
+            insert into parents values (1), (2); insert into notes values (1, 1);");
+        same(backend, &tables,
+            "select 'p' || id as value from parents union all select 'c' || id || ' ' || coalesce(parent_id, 0) from children \
+             union all select 'n' || id || ' ' || parent_id from notes order by 1",
+            &[
+                "delete from parents where id = 1; insert into parents values (1); insert into children values (1, 1)",
+                "update children set parent_id = 2; delete from parents where id = 1; insert into parents values (1); \
+                    update children set parent_id = 1",
+            ]);
+    }
+}}
+
 on_each_database! { fn a_default_that_is_gone_itself_refuses_set_default(backend) {
     same(backend, "
         create table parents (id integer primary key, code text unique);
@@ -379,6 +398,79 @@ fn a_value_for_generated_always_as_identity_is_refused() {
 }
 
 #[test]
+fn a_default_takes_the_numbers_of_any_sequence_from_its_shadow() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create sequence codes start 7; create schema other; create sequence other.\"Odd 'numbers\";
+         create table things (id integer primary key, code text default 'A-' || nextval('codes') || nextval('other.\"Odd ''numbers\"'));
+         insert into things values (1)",
+    );
+    attached.write("insert into things values (2); insert into things values (3, default)").unwrap();
+    assert_eq!(
+        attached.query("select id || code as value from things order by id"),
+        ["1A-71", "2A-82", "3A-93"]
+    );
+    let given_out = "select codes.last_value || ' ' || odd.last_value as value from public.codes, other.\"Odd 'numbers\" as odd";
+    assert_eq!(texts(&mut attached.host.outsider(), given_out), ["7 1"]);
+}
+
+#[test]
+fn a_write_gives_back_what_the_tracking_columns_say_of_the_row() {
+    if !postgres() {
+        return;
+    }
+    let host = HostDatabase::new(
+        Backend::Postgres,
+        "create table things (id integer primary key, name text); insert into things values (1, 'one')",
+    );
+    let options = AttachOptions { tables: None, tracking_columns: true };
+    attach(&host.url, &options, now()).unwrap();
+    let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
+    let key = UserKey::new("acme", "ann").unwrap();
+    let session = database.session(&key, SessionId(Uuid::new_v4()), now()).unwrap().id;
+    let tracking = "is_base_data || ' ' || change_kind || ' ' || (demo_user_session_id is not null) as value";
+    for (sql, expected) in [
+        ("insert into things values (2, 'two')", "false created true"),
+        ("update things set name = 'uno' where id = 1", "false edited true"),
+        ("update things set name = 'dos' where id = 2", "false created true"),
+    ] {
+        let returned = database.write(session, now(), |conn| {
+            Ok::<_, Error>(texts(conn, &format!("{sql} returning {tracking}")))
+        });
+        assert_eq!(returned.unwrap(), [expected], "{sql}");
+    }
+}
+
+#[test]
+fn a_row_that_a_trigger_of_the_host_skips_leaves_no_change_behind() {
+    if !postgres() {
+        return;
+    }
+    let attached = Attached::new(
+        Backend::Postgres,
+        "create table things (id integer primary key, name text);
+         create function keep() returns trigger language plpgsql as $$ begin return null; end $$;
+         create trigger keep before update or delete on things for each row when (old.name = 'kept') execute function keep();
+         insert into things values (1, 'kept'), (2, 'free')",
+    );
+    for sql in
+        ["update things set name = 'other'", "delete from things", "insert into things values (3, 'kept')"]
+    {
+        attached.write(sql).unwrap();
+        let changes = attached.database.change_counts(attached.session).unwrap().total();
+        let expected = if sql.starts_with("insert") { 2 } else { 1 };
+        assert_eq!(changes, expected, "{sql}");
+    }
+    attached.write("update things set id = id + 10").unwrap();
+    attached.write("delete from things where id = 3").unwrap();
+    assert_eq!(attached.query("select id || name as value from things order by id"), ["1kept", "3kept"]);
+    assert_eq!(attached.database.change_counts(attached.session).unwrap().total(), 2);
+}
+
+#[test]
 fn a_row_made_again_in_a_table_with_triggers_needs_its_parent() {
     if !postgres() {
         return;
@@ -603,6 +695,23 @@ fn deferred_references_on_sqlite_are_settled_at_commit_whatever_happened_before(
             "delete from p; delete from c",
         ],
     );
+}
+
+#[test]
+fn on_sqlite_a_row_that_an_action_has_given_another_key_before_its_turn_is_left_as_it_is() {
+    let tables = "create table nodes (name text not null unique, number integer not null,
+            parent text not null default 'z' references nodes (name) on update cascade on delete set default,
+            primary key (parent, number));
+         insert into nodes values ('z', 0, 'z'), ('a', 1, 'z'), ('b', 2, 'a')";
+    for (sql, expected) in [
+        ("update nodes set name = upper(name) where name <> 'z'", ["A 1 z", "b 2 A", "z 0 z"].as_slice()),
+        ("delete from nodes where name in ('a', 'b')", &["b 2 z", "z 0 z"]),
+    ] {
+        let attached = Attached::new(Backend::Sqlite, tables);
+        attached.write(sql).unwrap();
+        let rows = "select name || ' ' || number || ' ' || parent as value from nodes order by 1";
+        assert_eq!(attached.query(rows), expected, "{sql}");
+    }
 }
 
 #[test]
