@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use anyhow::Result;
 use demo_reset_api::{self as api, ServerConfig};
@@ -95,6 +97,19 @@ pub(crate) fn open_for(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Data
     attach(url, max_layer_changes)
 }
 
+/// [`open_for`], and whatever the base data lacks of its search indexes is made meanwhile: after a load, and where one
+/// was interrupted.
+pub(crate) fn open_whole(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
+    thread::scope(|scope| {
+        let indexed = scope.spawn(|| compliance::make_search_indexes(url));
+        let opened = open_for(url, max_layer_changes);
+        let indexed = indexed.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let database = opened?;
+        indexed?;
+        Ok(database)
+    })
+}
+
 fn attach(url: &DatabaseUrl, max_layer_changes: u64) -> Result<Database> {
     let options =
         OpenOptions { attach: compliance::attach_options(), max_layer_changes, ..OpenOptions::default() };
@@ -120,7 +135,7 @@ pub(crate) fn migrate(url: &DatabaseUrl) -> Result<()> {
         load_first_base(url, edge::new_base_id(), edge::now(), build).map_err(LoadError::cause)?;
     }
     attach(url, DEFAULT_MAX_LAYER_CHANGES)?;
-    Ok(())
+    Ok(compliance::make_search_indexes(url)?)
 }
 
 /// Why the base was not loaded.

@@ -32,4 +32,4 @@ pub use list::{Filter, ListQuery, ListSpec, MAX_LIMIT, Page, Position, Sort, Sor
 pub use records::*;
 pub use reference::*;
 pub use stored::{activity_label, record_label, stored_activity, stored_record};
-pub use words::{SEARCHED, index_words};
+pub use words::{SEARCHED, index_words, make_search_indexes};

@@ -1,6 +1,6 @@
 //! Which texts of which tables are found by words. What a word is, and how it is found, is the engine's.
 
-use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
+use demo_reset_persistence::{AnyConnection, DatabaseUrl, KeyedTable, SearchIndex};
 
 /// The key of every table of the demo: no row is found without its organization.
 const KEY: &[&str] = &["organization_id", "id"];
@@ -58,6 +58,15 @@ pub(crate) const ACTIVITY: SearchIndex =
 
 /// Every table whose words are indexed.
 pub const SEARCHED: [SearchIndex; 4] = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES];
+
+/// Makes the indexes of words that a base on PostgreSQL lacks. Does nothing on SQLite, where
+/// [`dataset::load`](crate::dataset::load()) has made them.
+///
+/// # Errors
+/// Only those of the database.
+pub fn make_search_indexes(url: &DatabaseUrl) -> demo_reset_persistence::Result<()> {
+    demo_reset_persistence::make_search_indexes(url, &SEARCHED)
+}
 
 /// Makes what words are found by, of a base that is being loaded and whose rows are in.
 ///

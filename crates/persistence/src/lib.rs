@@ -86,7 +86,7 @@ pub use host::{
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
-pub use search::{Matches, SearchIndex};
+pub use search::{Matches, SearchIndex, make_search_indexes};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;
 pub use url::{DatabaseUrl, sessions_file};

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use demo_reset_compliance::dataset::DatasetOptions;
-use demo_reset_persistence::{Database, HeldOverBase};
+use demo_reset_persistence::{DEFAULT_MAX_LAYER_CHANGES, Database, HeldOverBase};
 
 use super::confirm;
 use crate::args::Seed;
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Seed) -> Result<()> {
     if !backend::load(url, &inputs.seed, options, arguments.replace)? {
         return Err(Refusal::AlreadySeeded(url.to_string()).into());
     }
-    credentials::ensure(&backend::open(url)?)
+    credentials::ensure(&backend::open_whole(url, DEFAULT_MAX_LAYER_CHANGES)?)
 }
 
 /// What a new base means for the sessions there are.

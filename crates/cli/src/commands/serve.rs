@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Serve) -> Result<()> {
         let inputs = backend::seed_data(None)?;
         backend::load(url, &inputs.seed, DatasetOptions::new(edge::now().date_naive()), false)?;
     }
-    let database = backend::open_for(url, arguments.max_layer_changes)?;
+    let database = backend::open_whole(url, arguments.max_layer_changes)?;
     credentials::ensure(&database)?;
     output::line(format_args!("serving {url} on http://{}", listener.local_addr()?))?;
     let config = ServerConfig {

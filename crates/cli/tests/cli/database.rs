@@ -153,6 +153,29 @@ on_each_database! { fn seeding_twice_needs_replace_and_yes(backend) {
 }}
 
 #[test]
+fn on_postgresql_search_indexes_are_there_after_a_load_and_made_again_where_one_is_missing() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let demo = Demo::seeded_on(Backend::Postgres);
+    let count = || {
+        let indexes = "select count(*) from pg_indexes where schemaname = 'public' and starts_with(indexname, 'demo_search_')";
+        demo.value(indexes)
+    };
+    assert_eq!(count(), "4");
+    demo.run(&["seed", "--replace", "--yes"]).succeeds();
+    assert_eq!(count(), "4");
+    // As after a load that was interrupted when the base was in place.
+    let lose_one = || demo.execute_in_base("drop index public.demo_search_cases");
+    lose_one();
+    demo.run(&["migrate"]).succeeds();
+    assert_eq!(count(), "4");
+    lose_one();
+    drop(demo.serve());
+    assert_eq!(count(), "4");
+}
+
+#[test]
 fn the_seed_data_can_be_checked_without_a_database() {
     let demo = Demo::new();
     let said = demo.run(&["seed", "--check"]).succeeds();

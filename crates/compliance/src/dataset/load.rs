@@ -19,6 +19,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::rows::{Batch, with_tables};
 use super::{DatasetError, DatasetOptions, SeedData, Sink, generate};
 use crate::schema;
+use crate::words::SEARCHED;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/compliance/postgres");
@@ -107,7 +108,8 @@ fn expected_rows(seed: &SeedData, options: &DatasetOptions) -> u64 {
 /// is open on `conn`.
 ///
 /// Indexes are set aside while the rows come in and made again at the end, by their own definitions: sorting once
-/// is faster than inserting in the middle of a tree.
+/// is faster than inserting in the middle of a tree. Those of words are left to
+/// [`make_search_indexes`](crate::make_search_indexes) on PostgreSQL.
 pub fn load(
     conn: &mut AnyConnection,
     seed: &SeedData,
@@ -129,7 +131,10 @@ pub fn load(
     for index in indexes {
         conn.batch_execute(&index)?;
     }
-    crate::words::index_words(conn)?;
+    if let AnyConnection::Sqlite(_) = conn {
+        // PostgreSQL makes its own at once, on several connections, which see the rows when they are committed.
+        crate::words::index_words(conn)?;
+    }
     progress(done);
     Ok(summary)
 }
@@ -266,7 +271,9 @@ fn set_indexes_aside(conn: &mut AnyConnection) -> Result<Vec<String>, DatasetErr
     let mut definitions = Vec::new();
     for index in found {
         conn.batch_execute(&format!("drop index \"{}\"", index.name))?;
-        definitions.push(index.definition);
+        if !SEARCHED.iter().any(|searched| searched.name() == index.name) {
+            definitions.push(index.definition);
+        }
     }
     if let AnyConnection::Postgres(conn) = conn {
         // A reference needs the key that it refers to: it goes before and comes back after.

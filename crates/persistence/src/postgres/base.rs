@@ -1,5 +1,8 @@
 //! The base on PostgreSQL: how it is loaded, sealed, guarded and compared.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
 use diesel::{PgConnection, QueryableByName};
@@ -14,7 +17,7 @@ use crate::database::BaseState;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::host::AttachReport;
-use crate::search::SEARCH_PREFIX;
+use crate::search::SearchIndex;
 use crate::spec::{TableSpec, is_bookkeeping};
 use crate::sql_text::{join, literal, quote};
 use crate::types::{DbJson, sql};
@@ -296,21 +299,60 @@ pub(crate) fn load<E: From<Error>>(
     })
 }
 
-/// Gives the planner its first statistics of the base tables, of a tenth of the usual sample: autovacuum takes the whole
-/// one a minute later, when nobody waits for it.
+/// [`crate::make_search_indexes`].
+pub(crate) fn make_search_indexes(url: &str, indexes: &[SearchIndex]) -> Result<()> {
+    let mut conn = connect::open(url)?;
+    if !is_owner(&mut conn)? || holds(&mut conn.link())? != BaseState::Sealed {
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    for index in indexes {
+        let name = qualified(&index.name());
+        let row: Option<Flag> =
+            conn.link().first(Sql::new("select to_regclass(?) is null as flag", [name.as_str().into()]))?;
+        if row.is_some_and(|row| row.flag) {
+            missing.push(index);
+        }
+    }
+    drop(conn);
+    thread::scope(|scope| {
+        let makers: Vec<_> =
+            missing.into_iter().map(|index| scope.spawn(|| make_search_index(url, index))).collect();
+        // All are waited for, whatever the first of them says.
+        let made: Vec<Result<()>> = makers
+            .into_iter()
+            .map(|maker| maker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect();
+        made.into_iter().collect()
+    })
+}
+
+fn make_search_index(url: &str, index: &SearchIndex) -> Result<()> {
+    let mut conn = AnyConnection::Postgres(connect::open(url)?);
+    in_transaction(&mut conn, Mode::Write, |conn| {
+        let mut link = conn.link();
+        // Another server that starts may be making the same index: `if not exists` alone looks before it waits.
+        link.execute(Sql::new(
+            "select pg_advisory_xact_lock(hashtext('demo-reset'), hashtext(?))",
+            [index.name().as_str().into()],
+        ))?;
+        link.batch("set local search_path = public;")?;
+        index.make(conn)
+    })
+}
+
+/// Gives the planner its first statistics of the base tables, of a tenth of the usual sample and of the columns that an
+/// index holds, between which it chooses: autovacuum takes the whole one a minute later, when nobody waits for it.
 ///
-/// A table with a search index is analyzed by its columns, or every row would be taken apart for the statistics of the
-/// words. That the index keeps none is not seen by the transaction that has made it.
+/// Where columns are named, no text is taken apart for the statistics of an index of words.
 fn analyze(link: &mut Link<'_>) -> Result<()> {
     let tables: Vec<Name> = link.load(Sql::new(
-        "select 'public.' || quote_ident(t.relname) || case when exists (select from pg_index i \
-           join pg_class c on c.oid = i.indexrelid where i.indrelid = t.oid and starts_with(c.relname, ?)) \
-           then (select '(' || string_agg(quote_ident(attname), ', ') || ')' from pg_attribute \
-             where attrelid = t.oid and attnum > 0 and not attisdropped) \
-           else '' end as name \
+        "select 'public.' || quote_ident(t.relname) || coalesce((select '(' || string_agg(quote_ident(a.attname), ', ') || ')' \
+           from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped \
+           and exists (select from pg_index i where i.indrelid = t.oid and a.attnum = any (i.indkey))), '') as name \
          from pg_class t where t.relnamespace = 'public'::regnamespace and t.relkind in ('r', 'p') \
          and not t.relispartition order by t.relname",
-        [SEARCH_PREFIX.into()],
+        [],
     ))?;
     if tables.is_empty() {
         return Ok(());

@@ -71,6 +71,9 @@ pub(crate) fn default_value(column: &ColumnSpec) -> Option<String> {
     }
 }
 
+/// How full a page of a change table gets, in percent, so that an edit of a changed row finds room beside it.
+const FILL_FACTOR: u8 = 90;
+
 /// Statements that make the change table with its indexes and counting triggers.
 pub(crate) fn change_table(spec: &TableSpec) -> String {
     let table = quote(&spec.name);
@@ -78,7 +81,7 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
         "create table demo_changes.{table} (demo_layer bigint not null, demo_kind text not null, \
          demo_changed_at timestamptz not null, like public.{table} including constraints including generated \
          including storage including compression, \
-         constraint demo_kind check (demo_kind in ('created', 'edited', 'deleted'))) with (fillfactor = 90);\n",
+         constraint demo_kind check (demo_kind in ('created', 'edited', 'deleted'))) with (fillfactor = {FILL_FACTOR});\n",
     );
     // By its number a column is known again when it has another name.
     let numbers: serde_json::Map<String, serde_json::Value> =
@@ -122,20 +125,21 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
 /// index to it, whatever the costs of a page are set to.
 pub(crate) const ROOM: u8 = 20;
 
-/// Makes a change table [`ROOM`] pages long and has it stay so: with copies of base rows, whose writing is undone. Does
-/// nothing where the base has few rows, and so nothing to lose.
+/// Makes a change table [`ROOM`] pages long and has it stay so: with copies of base rows, few to a page, whose writing is
+/// undone. Does nothing where the base has few rows, and so nothing to lose.
 pub(crate) fn make_room(spec: &TableSpec) -> String {
     format!(
         "do $demo$\ndeclare\n  demo_v_layer bigint := 0;\nbegin\n  \
          if (select count(*) from (select from public.{table} limit 1000) as rows) < 1000 then\n    return;\n  end if;\n  \
-         alter table demo_changes.{table} set (vacuum_truncate = off);\n  \
+         alter table demo_changes.{table} set (vacuum_truncate = off, fillfactor = 10);\n  \
          begin\n    \
          while pg_relation_size({relation}) < {ROOM} * current_setting('block_size')::bigint loop\n      \
          demo_v_layer := demo_v_layer - 1;\n      \
          insert into demo_changes.{table} (demo_layer, demo_kind, demo_changed_at, {columns})\n        \
-         select demo_v_layer, 'deleted', now(), {columns} from public.{table} limit 200;\n    \
+         select demo_v_layer, 'deleted', now(), {columns} from public.{table} limit {ROOM};\n    \
          end loop;\n    raise exception 'undone';\n  \
-         exception when others then\n    null;\n  end;\nend\n$demo$;\n",
+         exception when others then\n    null;\n  end;\n  \
+         alter table demo_changes.{table} set (fillfactor = {FILL_FACTOR});\nend\n$demo$;\n",
         table = quote(&spec.name),
         relation = literal(&format!("demo_changes.{}", quote(&spec.name))),
         columns = writable(spec).join(", "),

@@ -702,15 +702,19 @@ fn on_sqlite_a_row_that_an_action_has_given_another_key_before_its_turn_is_left_
     let tables = "create table nodes (name text not null unique, number integer not null,
             parent text not null default 'z' references nodes (name) on update cascade on delete set default,
             primary key (parent, number));
-         insert into nodes values ('z', 0, 'z'), ('a', 1, 'z'), ('b', 2, 'a')";
-    for (sql, expected) in [
-        ("update nodes set name = upper(name) where name <> 'z'", ["A 1 z", "b 2 A", "z 0 z"].as_slice()),
-        ("delete from nodes where name in ('a', 'b')", &["b 2 z", "z 0 z"]),
-    ] {
-        let attached = Attached::new(Backend::Sqlite, tables);
-        attached.write(sql).unwrap();
-        let rows = "select name || ' ' || number || ' ' || parent as value from nodes order by 1";
-        assert_eq!(attached.query(rows), expected, "{sql}");
+         insert into nodes values ('z', 0, 'z')";
+    let rows = "insert into nodes values ('a', 1, 'z'), ('b', 2, 'a')";
+    for (base, own) in [(format!("{tables}; {rows}"), "select 1"), (tables.to_owned(), rows)] {
+        for (sql, expected) in [
+            ("update nodes set name = upper(name) where name <> 'z'", ["A 1 z", "b 2 A", "z 0 z"].as_slice()),
+            ("delete from nodes where name in ('a', 'b')", &["b 2 z", "z 0 z"]),
+        ] {
+            let attached = Attached::new(Backend::Sqlite, &base);
+            attached.write(own).unwrap();
+            attached.write(sql).unwrap();
+            let found = "select name || ' ' || number || ' ' || parent as value from nodes order by 1";
+            assert_eq!(attached.query(found), expected, "{sql}");
+        }
     }
 }
 

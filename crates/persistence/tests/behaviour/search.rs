@@ -1,15 +1,17 @@
 //! Full text and totals over base and layer, compared with reading every row that the session sees.
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use demo_reset_persistence::{
-    AnyConnection, Database, Error, KeyedTable, MultiBackend, SearchIndex, load_base,
+    AnyConnection, AttachOptions, Database, Error, KeyedTable, MultiBackend, SearchIndex, attach, load_base,
+    make_search_indexes,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options};
+use crate::fixture::{Backend, Fixture, HostDatabase, Login, Session, now, on_each_database, options};
 use crate::random::Random;
 
 diesel::table! {
@@ -22,6 +24,9 @@ diesel::table! {
 
 const TITLES: SearchIndex =
     SearchIndex { table: KeyedTable { name: "books", key: &["isbn"] }, columns: &["title", "publisher"] };
+
+const AUTHORS: SearchIndex =
+    SearchIndex { table: KeyedTable { name: "authors", key: &["id"] }, columns: &["name"] };
 
 /// Words that meet in odd ways: one the beginning of another, cases, accents, signs between them.
 const WORDS: [&str; 16] = [
@@ -249,6 +254,48 @@ fn on_postgresql_a_load_makes_statistics_of_tables_and_none_of_their_words() {
     let known = "select distinct tablename::text from pg_stats where tablename::text like '%books'";
     let known: Vec<Statistics> = diesel::sql_query(known).load(&mut owner).unwrap();
     assert_eq!(known.iter().map(|row| row.tablename.as_str()).collect::<Vec<_>>(), ["books"]);
+}
+
+/// The search indexes of a PostgreSQL.
+fn indexes(owner: &mut AnyConnection) -> Vec<String> {
+    let AnyConnection::Postgres(owner) = owner else { unreachable!() };
+    let names = "select indexname::text as tablename from pg_indexes \
+        where schemaname = 'public' and starts_with(indexname, 'demo_search_') order by 1";
+    diesel::sql_query(names).load::<Statistics>(owner).unwrap().into_iter().map(|row| row.tablename).collect()
+}
+
+#[test]
+fn on_postgresql_servers_that_start_together_make_the_indexes_that_are_missing() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = shelf(Backend::Postgres, &mut Random::new(1), false);
+    let mut owner = fixture.outsider();
+    let application = Login::new("in role demo_app");
+    make_search_indexes(&application.url(&fixture), &[TITLES, AUTHORS]).unwrap();
+    assert_eq!(indexes(&mut owner), [""; 0], "the application role owns nothing");
+    let both = ["demo_search_authors", "demo_search_books"];
+    for missing in ["select 1", "drop index public.demo_search_books"] {
+        owner.batch_execute(missing).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| make_search_indexes(&fixture.url, &[TITLES, AUTHORS]).unwrap());
+            }
+        });
+        assert_eq!(indexes(&mut owner), both);
+    }
+    assert!(fixture.database.verify().unwrap().base_is_intact());
+}
+
+#[test]
+fn on_postgresql_the_tables_of_a_host_get_no_index_of_ours() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let host = HostDatabase::new(Backend::Postgres, Backend::Postgres.library());
+    attach(&host.url, &AttachOptions::default(), now()).unwrap();
+    make_search_indexes(&host.url, &[TITLES, AUTHORS]).unwrap();
+    assert_eq!(indexes(&mut host.outsider()), [""; 0]);
 }
 
 on_each_database! { fn long_words_and_many_words_are_looked_for(backend) {
