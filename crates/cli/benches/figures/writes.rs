@@ -101,9 +101,10 @@ fn delete(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryRes
 }
 
 fn edit_many(conn: &mut AnyConnection, _: &Written, _: u128) -> QueryResult<usize> {
-    let some = "select id from audit_logs order by organization_id, id limit 10000";
-    let edit =
-        format!("update audit_logs set action_description = action_description || '.' where id in ({some})");
+    let some = "select organization_id, id from audit_logs order by organization_id, id limit 10000";
+    let edit = format!(
+        "update audit_logs set action_description = action_description || '.' where (organization_id, id) in ({some})"
+    );
     diesel::sql_query(edit).execute(conn)
 }
 

@@ -249,8 +249,15 @@ fn host_trigger(spec: &TableSpec, trigger: &TriggerSpec) -> String {
     )
 }
 
+/// The bound session's layer; one that nobody has where none is bound.
+const LAYER: &str = "coalesce(demo.live_layer(), -1)";
+
 /// The view in front of a table. Its arms carry no conditions of their own: only so does the planner flatten it
 /// into an append of index scans, merged in order.
+///
+/// The layer is a condition of both arms, and the base's rows carry it as well: so the planner knows that it is the same
+/// for all rows, and reads the session's own in the order of an index that begins with it. It would sort them otherwise,
+/// and reckons that it sorts the changes of all sessions.
 fn view(spec: &TableSpec, tracking_columns: bool) -> String {
     let table = quote(&spec.name);
     let columns = all_columns(spec).join(", ");
@@ -263,11 +270,11 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
     };
     let mut sql = format!(
         "create view demo.{table} as select {of_row}{tracking} from (\
-         select 0 as layer_kind, {columns}, null::bigint as demo_layer, null::text as demo_kind from public.{table} \
+         select 0 as layer_kind, {columns}, {LAYER} as demo_layer, null::text as demo_kind from public.{table} \
          union all select 1, {columns}, demo_layer, demo_kind from demo_changes.{table}) u \
-         where (u.layer_kind = 0 and not exists (select 1 from demo_changes.{table} o \
+         where u.demo_layer = {LAYER} and ((u.layer_kind = 0 and not exists (select 1 from demo_changes.{table} o \
          where o.demo_layer = demo.live_layer() and {same})) \
-         or (u.layer_kind = 1 and u.demo_layer = demo.live_layer() and u.demo_kind <> 'deleted');\n",
+         or (u.layer_kind = 1 and u.demo_kind <> 'deleted'));\n",
         same = same_key(spec, "o", "u"),
     );
     // A value for GENERATED ALWAYS AS IDENTITY is refused, so that its trigger must see that none was given.

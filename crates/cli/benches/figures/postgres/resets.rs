@@ -73,7 +73,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                     Ok((changes, Resettable::new(&world.database, session, changes)?))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            cluster.sql(size.database(), "vacuum analyze")?;
+            cluster.settle(size.database())?;
             let mut one_row = one_row_commit(cluster, size)?;
             let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
             let mut commit =
@@ -166,7 +166,7 @@ fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)
     let each =
         |statement: &str| tables.iter().map(|table| statement.replace("{}", table)).collect::<String>();
     cluster.sql("bench_bare", &each("alter table public.{} disable trigger all;"))?;
-    cluster.sql("bench_bare", "vacuum analyze")?;
+    cluster.settle("bench_bare")?;
     let mut copies = format!("begin;\ntruncate {};\n", tables.join(", "));
     for table in &tables {
         let rows = file(&format!("{table}.csv"));

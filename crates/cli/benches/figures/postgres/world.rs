@@ -57,6 +57,14 @@ impl Cluster {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
+    /// Brings a database that has been filled to rest: statistics are taken, and nothing is left to be written to the disk
+    /// behind the back of what is measured.
+    pub(crate) fn settle(&self, database: &str) -> Result<()> {
+        self.sql(database, "vacuum analyze")?;
+        self.sql(database, "checkpoint")?;
+        Ok(())
+    }
+
     /// Runs statements on the server.
     pub(crate) fn on_server(&self, sql: &str) -> Result<String> {
         self.sql("postgres", sql)
@@ -211,8 +219,7 @@ impl World {
                 entry_columns = entry_columns.join(", "),
             ),
         )?;
-        cluster.sql(self.size.database(), "vacuum analyze")?;
-        Ok(())
+        cluster.settle(self.size.database())
     }
 
     /// Copies the tables into [`PLAIN`], with nothing of the engine's in it.
@@ -228,8 +235,7 @@ impl World {
         cluster.sql(PLAIN, &cluster.functions(name)?)?;
         cluster.program("pg_restore", PLAIN, &["--no-owner", &dump])?;
         cluster.sql(PLAIN, "drop function demo.guard_base() cascade")?;
-        cluster.sql(PLAIN, "vacuum analyze")?;
-        Ok(())
+        cluster.settle(PLAIN)
     }
 }
 
@@ -301,6 +307,5 @@ fn resize(cluster: &Cluster, size: Size) -> Result<()> {
     let url: DatabaseUrl = cluster.url(name)?.parse()?;
     load_base(&url, Uuid::from_u128(1), NOW, |conn| conn.batch_execute(&build).map_err(Error::from))?;
     cluster.sql(name, "drop schema kept cascade")?;
-    cluster.sql(name, "vacuum analyze")?;
-    Ok(())
+    cluster.settle(name)
 }
