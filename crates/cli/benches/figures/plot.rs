@@ -72,7 +72,7 @@ impl Plot {
                  <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 HEIGHT - BOTTOM,
                 HEIGHT - BOTTOM + 18.0,
-                power(decade, "")
+                power(decade)
             );
         }
         for decade in y_low as i32..=y_high as i32 {
@@ -84,7 +84,7 @@ impl Plot {
                 WIDTH - RIGHT,
                 LEFT - 8.0,
                 at + 4.0,
-                power(decade, " ms")
+                duration(decade)
             );
         }
         let _ = writeln!(
@@ -134,11 +134,16 @@ fn decades(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// A power of ten as people write it.
-fn power(decade: i32, unit: &str) -> String {
+fn power(decade: i32) -> String {
     match decade {
-        -9..0 => format!("{:.*}{unit}", decade.unsigned_abs() as usize, 10_f64.powi(decade)),
-        0..3 => format!("{}{unit}", 10_i64.pow(decade.unsigned_abs())),
-        3..6 => format!("{},000{unit}", 10_i64.pow(decade.unsigned_abs() - 3)),
-        _ => format!("10^{decade}{unit}"),
+        -9..0 => format!("{:.*}", decade.unsigned_abs() as usize, 10_f64.powi(decade)),
+        0..3 => format!("{}", 10_i64.pow(decade.unsigned_abs())),
+        3..6 => format!("{},000", 10_i64.pow(decade.unsigned_abs() - 3)),
+        _ => format!("10^{decade}"),
     }
+}
+
+/// A power of ten of milliseconds as people write it.
+fn duration(decade: i32) -> String {
+    if decade < 3 { format!("{} ms", power(decade)) } else { format!("{} s", power(decade - 3)) }
 }

@@ -134,7 +134,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
             plot.point(&format!("reset, {} rows", fixture.rows()), *changes, samples);
             plot.point(&format!("undo, {} rows", fixture.rows()), *changes, &one.undos());
-            plot.point("one-row commit", *changes, &commit_samples[*world]);
+            let commit = format!("commit, {} rows", fixture.rows());
+            plot.point(&commit, *changes, &commit_samples[*world]);
         }
     }
     report.plot(plot);
