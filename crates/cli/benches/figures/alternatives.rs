@@ -15,7 +15,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting};
+use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write};
 use crate::measure::{Samples, in_turns, time};
 use crate::plot::Plot;
 use crate::report::Report;
@@ -99,10 +99,7 @@ impl Bare {
                  analyze kept_{table};"
             ))?;
         }
-        let begin = match conn {
-            AnyConnection::Sqlite(_) => "begin immediate",
-            AnyConnection::Postgres(_) => "begin",
-        };
+        let begin = begin_to_write(&conn);
         let each = |statement: &str, children_first: bool| {
             let mut all = MADE.map(|(table, _)| statement.replace("{}", table));
             if children_first {

@@ -230,6 +230,14 @@ pub(crate) fn binary() -> Command {
     command
 }
 
+/// The statement that begins a transaction which writes plain tables.
+pub(crate) fn begin_to_write(plain: &AnyConnection) -> &'static str {
+    match plain {
+        AnyConnection::Sqlite(_) => "begin immediate",
+        AnyConnection::Postgres(_) => "begin",
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "a benchmark is an edge: it makes its own ids")]
 pub(crate) fn random_id() -> Uuid {
     Uuid::new_v4()

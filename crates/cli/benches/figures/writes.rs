@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::fixture::{Base, Fixtures, NOW, Setting};
+use crate::fixture::{Base, Fixtures, NOW, Setting, begin_to_write};
 use crate::measure::{in_turns, time};
 use crate::report::Report;
 
@@ -133,10 +133,7 @@ pub(crate) fn measure_on(
         .first(&mut plain)
         .context("a case")?;
     let written = Written { organization, case, user };
-    let begin = match &plain {
-        AnyConnection::Sqlite(_) => "begin immediate",
-        AnyConnection::Postgres(_) => "begin",
-    };
+    let begin = begin_to_write(&plain);
     let plain = RefCell::new(plain);
     let number = Cell::new(0_u128);
     let next = || {

@@ -238,9 +238,15 @@ on_each_database! { fn a_new_base_is_counted_anew_by_every_server(backend) {
 }}
 
 #[derive(QueryableByName)]
-struct Statistics {
+struct Name {
     #[diesel(sql_type = diesel::sql_types::Text)]
-    tablename: String,
+    name: String,
+}
+
+/// The names that a query of PostgreSQL gives.
+fn names(owner: &mut AnyConnection, sql: &str) -> Vec<String> {
+    let AnyConnection::Postgres(owner) = owner else { unreachable!() };
+    diesel::sql_query(sql).load::<Name>(owner).unwrap().into_iter().map(|row| row.name).collect()
 }
 
 /// Or a load takes apart every text twice: for the index and for statistics of it.
@@ -250,18 +256,15 @@ fn on_postgresql_a_load_makes_statistics_of_tables_and_none_of_their_words() {
         return;
     }
     let fixture = shelf(Backend::Postgres, &mut Random::new(1), true);
-    let AnyConnection::Postgres(mut owner) = fixture.outsider() else { unreachable!() };
-    let known = "select distinct tablename::text from pg_stats where tablename::text like '%books'";
-    let known: Vec<Statistics> = diesel::sql_query(known).load(&mut owner).unwrap();
-    assert_eq!(known.iter().map(|row| row.tablename.as_str()).collect::<Vec<_>>(), ["books"]);
+    let known = "select distinct tablename::text as name from pg_stats where tablename::text like '%books'";
+    assert_eq!(names(&mut fixture.outsider(), known), ["books"]);
 }
 
 /// The search indexes of a PostgreSQL.
 fn indexes(owner: &mut AnyConnection) -> Vec<String> {
-    let AnyConnection::Postgres(owner) = owner else { unreachable!() };
-    let names = "select indexname::text as tablename from pg_indexes \
+    let indexes = "select indexname::text as name from pg_indexes \
         where schemaname = 'public' and starts_with(indexname, 'demo_search_') order by 1";
-    diesel::sql_query(names).load::<Statistics>(owner).unwrap().into_iter().map(|row| row.tablename).collect()
+    names(owner, indexes)
 }
 
 #[test]
