@@ -1,19 +1,20 @@
 //! Units of work: one transaction, bound to a session at its start.
 //!
-//! The binding is a row that lives and dies with the transaction. On SQLite it is a TEMP row, written after BEGIN
-//! and deleted before COMMIT; a rollback takes it away by itself.
+//! The binding lives and dies with the transaction. On SQLite it is a TEMP row, written after BEGIN and deleted before
+//! COMMIT; a rollback takes it away by itself. On PostgreSQL it is settings that are local to the transaction.
 
 use chrono::{DateTime, Utc};
 use demo_reset_domain::{LayerId, SessionId, UserKey, touch_is_due_since};
-use diesel::QueryableByName;
-use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::sql_types::BigInt;
+use diesel::{PgConnection, QueryableByName};
 
 use crate::connection::{AnyConnection, Fixed, Link, SessionConnection, Sql, fixed_text};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
-use crate::session::{session_find, session_touch_is_due};
-use crate::types::{DbUuid, sql};
+use crate::session::{live_total, session_find, session_touch_is_due};
+use crate::sql_text::literal;
+use crate::types::DbTime;
 
 /// What a unit of work may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +26,6 @@ pub(crate) enum Mode {
     /// Read and write, where the first statement writes tables of the engine's own. On SQLite that statement takes
     /// the write lock, and nothing is locked in the base file until it is read.
     WriteFirst,
-}
-
-impl Mode {
-    /// What `demo.bind_session` calls it.
-    fn on_postgres(self) -> &'static str {
-        if self == Self::Write { "write" } else { "read" }
-    }
 }
 
 /// The session's row as the write guard found it.
@@ -82,10 +76,54 @@ pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
     }
 }
 
+/// How a unit of work begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unit {
+    pub(crate) mode: Mode,
+    /// The time that its changes are recorded with; a unit that reads needs none.
+    pub(crate) now: Option<DateTime<Utc>>,
+    /// A unit that writes is refused where the live layer holds as many changes.
+    pub(crate) max_changes: Option<u64>,
+}
+
+impl Unit {
+    /// One that reads.
+    pub(crate) const READ: Self = Self { mode: Mode::Read, now: None, max_changes: None };
+
+    /// What `demo.bind_session` and `demo.bind_user` are told of it: the mode, and the time, and the most changes.
+    fn on_postgres(&self) -> (String, String, String) {
+        let mode = if self.mode == Mode::Write { "write" } else { "read" };
+        let now = DbTime::new(self.now.unwrap_or_default()).to_string();
+        let max = self.max_changes.map_or_else(|| "null".to_owned(), |max| max.min(i64::MAX.unsigned_abs()).to_string());
+        (literal(mode), literal(&now), max)
+    }
+}
+
+/// What begins a transaction on PostgreSQL. One that reads keeps one snapshot, so that it sees one consistent state
+/// whatever is reset meanwhile.
+fn begin_on_postgres(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Write | Mode::WriteFirst => "BEGIN",
+        Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    }
+}
+
+/// Begins a transaction on PostgreSQL and binds it with a call, both in one trip to the server: for a request of two or
+/// three statements each trip counts.
+fn begin_with(conn: &mut PgConnection, mode: Mode, call: &str) -> Result<()> {
+    let sql = format!("{}; select {call}", begin_on_postgres(mode));
+    AnsiTransactionManager::begin_transaction_sql(conn, &sql).map_err(|error| {
+        // Where the call fails, the transaction has begun all the same. (Where the host's own is open, nothing was sent.)
+        if matches!(error, diesel::result::Error::DatabaseError(..)) {
+            let _ = conn.batch_execute("rollback");
+        }
+        error.into()
+    })
+}
+
 impl Link<'_> {
     /// Begins a transaction. On SQLite a writing one takes the write lock at once or with its first statement: one that
-    /// reads first and then writes fails whatever the timeout. On PostgreSQL a reading one keeps one snapshot, so that it sees one
-    /// consistent state whatever is reset meanwhile.
+    /// reads first and then writes fails whatever the timeout.
     fn begin(&mut self, mode: Mode) -> Result<()> {
         match self {
             Self::Sqlite(conn) => {
@@ -96,11 +134,7 @@ impl Link<'_> {
                 AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
             }
             Self::Postgres(conn) => {
-                let sql = match mode {
-                    Mode::Write | Mode::WriteFirst => "BEGIN",
-                    Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                };
-                AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
+                AnsiTransactionManager::begin_transaction_sql(*conn, begin_on_postgres(mode))?;
             }
         }
         Ok(())
@@ -179,50 +213,48 @@ where
 /// Begins a transaction that sees, and in [`Mode::Write`] writes, the world of `session`. [`finish_bound`] ends it.
 ///
 /// # Errors
-/// [`Error::BaseReplaced`] where the connection was opened over another base; no transaction is open then.
+/// [`Error::BaseReplaced`] where the connection was opened over another base, [`Error::LayerFull`]; no transaction is
+/// open then.
 pub(crate) fn begin_bound<C: SessionConnection>(
     conn: &mut C,
     session: SessionId,
-    mode: Mode,
-    now: Option<DateTime<Utc>>,
+    unit: &Unit,
 ) -> Result<()> {
     let mut link = conn.link();
-    link.begin(mode)?;
-    bind(&mut link, session, mode, now.unwrap_or_default()).inspect_err(|_| {
+    if let Link::Postgres(conn) = link {
+        let (mode, now, max) = unit.on_postgres();
+        let call = format!("demo.bind_session('{}', {mode}, {now}, {max})", session.0);
+        return begin_with(conn, unit.mode, &call);
+    }
+    link.begin(unit.mode)?;
+    bind_on_sqlite(&mut link, session, unit).inspect_err(|_| {
         let _ = link.rollback();
     })
 }
 
-/// [`begin_bound`] for a user whose session need not be touched at `now`; nothing where there is no such session.
+/// [`begin_bound`] for a user whose session need not be touched at `now`; whether there is such a session.
 pub(crate) fn begin_bound_as<C: SessionConnection>(
     conn: &mut C,
     user: &UserKey,
-    mode: Mode,
+    unit: &Unit,
     now: DateTime<Utc>,
-) -> Result<Option<SessionId>> {
+) -> Result<bool> {
     let mut link = conn.link();
-    if link.dialect() == Dialect::Sqlite {
+    let Link::Postgres(conn) = link else {
         // Asked before the transaction: a writing one would hold the lock for a session that is not there.
         let session = session_find(&mut link, user)?.filter(|session| !session_touch_is_due(session, now));
-        return session
-            .map(|session| begin_bound(conn, session.id, mode, Some(now)).map(|()| session.id))
-            .transpose();
-    }
-    link.begin(mode)?;
-    let binds = [
-        mode.on_postgres().into(),
-        now.into(),
-        user.organization().into(),
-        user.user().into(),
-        touch_is_due_since(now).into(),
-    ];
-    match link.first::<IdRow>(Fixed::<BindUserOnPostgres, 5>::new(binds)) {
-        Ok(Some(row)) => Ok(Some(SessionId(row.id.0))),
-        ended => {
-            // The reason is what the caller must hear, as in `finish`.
-            let _ = link.rollback();
-            ended.map(|_| None)
-        }
+        return Ok(session.map(|session| begin_bound(conn, session.id, unit)).transpose()?.is_some());
+    };
+    let (mode, at, max) = unit.on_postgres();
+    let call = format!(
+        "demo.bind_user({}, {}, {mode}, {at}, {}, {max})",
+        literal(user.organization()),
+        literal(user.user()),
+        literal(&DbTime::new(touch_is_due_since(now)).to_string())
+    );
+    match begin_with(conn, unit.mode, &call) {
+        Err(Error::UnknownSession) => Ok(false),
+        begun => begun.map(|()| true),
     }
 }
 
@@ -254,12 +286,6 @@ fixed_text!(
      returning number, live_layer, layers_used, archives_made"
 );
 fixed_text!(CountWrite, "update demo_user_sessions set writes = writes + 1 where id = ?");
-fixed_text!(BindOnPostgres, "select demo.bind_session(?, ?, ?)");
-fixed_text!(
-    BindUserOnPostgres,
-    "select s.id, demo.bind_session(s.id, ?, ?) from demo_user_sessions s \
-     where s.organization_id = ? and s.user_id = ? and s.last_activity_at > ?"
-);
 fixed_text!(
     BindOnSqlite,
     "insert into temp.demo_binding (one, session_number, session_id, layer, writable, now) \
@@ -281,22 +307,23 @@ pub(crate) fn count_write(link: &mut Link<'_>, session: SessionId) -> Result<()>
     Ok(())
 }
 
-fn bind(link: &mut Link<'_>, session: SessionId, mode: Mode, now: DateTime<Utc>) -> Result<()> {
-    if link.dialect() == Dialect::Postgres {
-        let binds = [session.0.into(), mode.on_postgres().into(), now.into()];
-        link.execute(Fixed::<BindOnPostgres, 3>::new(binds))?;
-        return Ok(());
-    }
-    let writable = i64::from(mode == Mode::Write);
-    if mode == Mode::Write {
+fn bind_on_sqlite(link: &mut Link<'_>, session: SessionId, unit: &Unit) -> Result<()> {
+    let writable = i64::from(unit.mode == Mode::Write);
+    if unit.mode == Mode::Write {
         count_write(link, session)?;
     }
+    let now = unit.now.unwrap_or_default();
     let bound =
         link.execute(Fixed::<BindOnSqlite, 3>::new([writable.into(), now.into(), session.0.into()]))?;
-    if bound == 1 {
-        return Ok(());
+    if bound != 1 {
+        return Err(if is_current(link)? { Error::UnknownSession } else { Error::BaseReplaced });
     }
-    Err(if is_current(link)? { Error::UnknownSession } else { Error::BaseReplaced })
+    match unit.max_changes {
+        Some(max) if unit.mode == Mode::Write && live_total(link, session)? >= max => {
+            Err(Error::LayerFull { max })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the connection was opened over the base that is active now.
@@ -327,12 +354,6 @@ fn unbind(link: &mut Link<'_>) -> Result<()> {
         link.execute(Fixed::<UnbindOnSqlite, 0>::new([]))?;
     }
     Ok(())
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = sql::Uuid)]
-    id: DbUuid,
 }
 
 #[derive(QueryableByName)]

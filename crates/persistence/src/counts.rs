@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use diesel::QueryableByName;
+use diesel::OptionalExtension;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::RunQueryDsl;
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::connection::{AnyConnection, Link, MultiBackend, SessionConnection, Sql};
+use crate::connection::{AnyConnection, MultiBackend, SessionConnection};
 use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::sql_text::{join, quote};
@@ -67,40 +67,6 @@ pub struct BaseCounts {
     kept: Mutex<Kept>,
 }
 
-#[derive(QueryableByName)]
-struct State {
-    #[diesel(sql_type = Text)]
-    base_id: String,
-    #[diesel(sql_type = BigInt)]
-    epoch: i64,
-    /// Base rows that the session has edited or deleted.
-    #[diesel(sql_type = BigInt)]
-    hidden: i64,
-    /// Rows that it has created or edited.
-    #[diesel(sql_type = BigInt)]
-    present: i64,
-}
-
-/// The base, and how many rows of a table the bound session has changed.
-fn state(link: &mut Link<'_>, table: &str) -> Result<Option<State>> {
-    let (base, live) = match link.dialect() {
-        // What the connection was opened over, which is what it reads.
-        Dialect::Sqlite => ("temp.demo_connection", "(select layer from temp.demo_binding)"),
-        Dialect::Postgres => ("demo.demo_base", "demo.live_layer()"),
-    };
-    let changes = |kinds: &str| {
-        format!(
-            "coalesce((select {kinds} from demo_layer_counts where layer = {live} and table_name = ?), 0) as "
-        )
-    };
-    let query = format!(
-        "select base_id, epoch, {}hidden, {}present from {base}",
-        changes("edited + deleted"),
-        changes("created + edited")
-    );
-    link.first(Sql::new(&query, [table.into(), table.into()]))
-}
-
 impl BaseCounts {
     /// What `query`, which counts rows of `table`'s view, would give. It may name no other table, and `what` must tell
     /// it from every other query over that table. Runs in a unit of work, and reads no base row but those that the
@@ -119,58 +85,33 @@ impl BaseCounts {
         Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
     {
         let dialect = conn.link().dialect();
-        let Some(state) = state(&mut conn.link(), table.name)? else {
-            return over(conn, String::new(), query());
+        let Some(changed) = Changed::new(dialect, table, &query).get_result(conn).optional()? else {
+            return Ok(Over { with: String::new(), query: query() }.get_result(conn)?);
         };
-        let name = quote(table.name);
-        let base = dialect.base_table(table.name);
-        let mut count = |rows: String| over(conn, format!("with {name} as ({rows}) "), query());
+        let (base_id, epoch, created, gone): (String, i64, i64, i64) = changed;
+        let of_base = (base_id, epoch);
         let what = format!("{} {what}", table.name);
-        let of_base = (state.base_id, state.epoch);
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&of_base, &what);
-        let mut total = match known {
+        let total = match known {
             Some(total) => total,
             None => {
-                let total = count(format!("select * from {base}"))?;
+                let with = instead_of(table, &format!("select * from {}", dialect.base_table(table.name)));
+                let total: i64 = Over { with, query: query() }.get_result(conn)?;
                 self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(&of_base, what, total);
                 total
             }
         };
-        let (change, live) = match dialect {
-            Dialect::Sqlite => (dialect.change_table(table.name), "(select layer from temp.demo_binding)"),
-            Dialect::Postgres => (dialect.change_table(table.name), "demo.live_layer()"),
-        };
-        if state.hidden > 0 {
-            let same = table.key.iter().map(|column| format!("b.{0} = o.{0}", quote(column)));
-            // SQLite keeps the order of a cross join: it begins with the session's few rows.
-            let join_base = match dialect {
-                Dialect::Sqlite => "cross join",
-                Dialect::Postgres => "join",
-            };
-            total -= count(format!(
-                "select b.* from {change} as o {join_base} {base} as b on {} \
-                 where o.demo_layer = {live} and o.demo_kind <> 'created'",
-                join(same, " and ")
-            ))?;
-        }
-        if state.present > 0 {
-            total += count(format!(
-                "select * from {change} where demo_layer = {live} and demo_kind <> 'deleted'"
-            ))?;
-        }
-        Ok(total)
+        Ok(total + created - gone)
     }
 }
 
-fn over<Q>(conn: &mut AnyConnection, with: String, query: Q) -> Result<i64>
-where
-    Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
-{
-    Ok(Over { with, query }.get_result(conn)?)
+/// A common table expression of a table's name, which stands in front of a query over it: the query then counts these
+/// rows.
+fn instead_of(table: KeyedTable, rows: &str) -> String {
+    format!("with {} as ({rows}) ", quote(table.name))
 }
 
-/// A query over other rows than those that its table has: a common table expression of the table's name stands in
-/// front of it.
+/// A query with something in front of it.
 struct Over<Q> {
     with: String,
     query: Q,
@@ -191,6 +132,71 @@ impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Over<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         out.push_sql(&self.with);
         self.query.walk_ast(out)
+    }
+}
+
+/// The base that a count is over, how many of the rows that the bound session has created or edited a query counts, and
+/// how many of the base rows that they hide: in one statement, since on PostgreSQL each is a trip to the server.
+struct Changed<Q> {
+    present: String,
+    hidden: String,
+    from: &'static str,
+    query: Q,
+}
+
+impl<Q> Changed<Q> {
+    fn new(dialect: Dialect, table: KeyedTable, query: impl Fn() -> Q) -> Self {
+        let (from, live) = match dialect {
+            // What the connection was opened over, which is what it reads.
+            Dialect::Sqlite => ("temp.demo_connection", "(select layer from temp.demo_binding)"),
+            Dialect::Postgres => ("demo.demo_base", "demo.live_layer()"),
+        };
+        // SQLite keeps the order of a cross join: it begins with the session's few rows.
+        let join_base = match dialect {
+            Dialect::Sqlite => "cross join",
+            Dialect::Postgres => "join",
+        };
+        let change = dialect.change_table(table.name);
+        let same = table.key.iter().map(|column| format!("b.{0} = o.{0}", quote(column)));
+        let present = format!("select * from {change} where demo_layer = {live} and demo_kind <> 'deleted'");
+        let hidden = format!(
+            "select b.* from {change} as o {join_base} {} as b on {} \
+             where o.demo_layer = {live} and o.demo_kind <> 'created'",
+            dialect.base_table(table.name),
+            join(same, " and ")
+        );
+        Self {
+            present: instead_of(table, &present),
+            hidden: instead_of(table, &hidden),
+            from,
+            query: query(),
+        }
+    }
+}
+
+impl<Q> QueryId for Changed<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Changed<Q> {
+    type SqlType = (Text, BigInt, BigInt, BigInt);
+}
+
+impl<Q> RunQueryDsl<AnyConnection> for Changed<Q> {}
+
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Changed<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.push_sql("select base_id, epoch");
+        for rows in [&self.present, &self.hidden] {
+            out.push_sql(", (");
+            out.push_sql(rows);
+            self.query.walk_ast(out.reborrow())?;
+            out.push_sql(")");
+        }
+        out.push_sql(" from ");
+        out.push_sql(self.from);
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{
-    self, Mode, begin_bound, begin_bound_as, finish_bound, in_transaction, in_transaction_if_any,
+    self, Mode, Unit, begin_bound, begin_bound_as, finish_bound, in_transaction, in_transaction_if_any,
 };
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::counts::BaseCounts;
@@ -537,7 +537,8 @@ impl Database {
 
     /// Begins something on a connection of the pool that nobody asked whether it lives: for a request of two or three
     /// statements the question would cost a third. Where it turns out dead, or opened over a base that has been replaced
-    /// since, it is opened again, and `begin`, of which nothing has lasted, begins again.
+    /// since, it is opened again, and `begin` begins again: nothing of it may have lasted, unless it does the same when it
+    /// is repeated.
     fn begin_on<T>(
         &self,
         mode: Mode,
@@ -587,11 +588,10 @@ impl Database {
     fn bound<T, E: From<Error>>(
         &self,
         session: SessionId,
-        mode: Mode,
-        now: Option<DateTime<Utc>>,
+        unit: &Unit,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let (mut conn, ()) = self.begin_on(mode, |conn| begin_bound(conn, session, mode, now))?;
+        let (mut conn, ()) = self.begin_on(unit.mode, |conn| begin_bound(conn, session, unit))?;
         finish_bound(&mut *conn, work)
     }
 
@@ -601,16 +601,21 @@ impl Database {
         &self,
         user: &UserKey,
         new_id: SessionId,
-        mode: Mode,
+        unit: &Unit,
         now: DateTime<Utc>,
-        work: impl FnOnce(&mut AnyConnection, SessionId) -> std::result::Result<T, E>,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let begin = |conn: &mut AnyConnection| begin_bound_as(conn, user, mode, now);
-        if let (mut conn, Some(session)) = self.begin_on(mode, begin)? {
-            return finish_bound(&mut *conn, |conn| work(conn, session));
+        let begin = |conn: &mut AnyConnection| begin_bound_as(conn, user, unit, now);
+        if let (mut conn, true) = self.begin_on(unit.mode, begin)? {
+            return finish_bound(&mut *conn, work);
         }
         let session = self.session(user, new_id, now)?.id;
-        self.bound(session, mode, Some(now), |conn| work(conn, session))
+        self.bound(session, unit, work)
+    }
+
+    /// A unit of work that writes, and is refused where the layer is full.
+    fn writing(&self, now: DateTime<Utc>) -> Unit {
+        Unit { mode: Mode::Write, now: Some(now), max_changes: Some(self.inner.options.max_layer_changes) }
     }
 
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
@@ -663,13 +668,12 @@ impl Database {
     pub fn session(&self, user: &UserKey, new_id: SessionId, now: DateTime<Utc>) -> Result<Session> {
         loop {
             let Some(found) = self.session_find(user)? else {
-                let made = self.with_connection(Mode::Write, |conn| {
-                    session::session_create(&mut conn.link(), user, new_id, now)
-                })?;
-                match made {
-                    Some(made) => return Ok(made),
-                    // Somebody else has made it meanwhile.
-                    None => continue,
+                let create =
+                    |conn: &mut AnyConnection| session::session_create(&mut conn.link(), user, new_id, now);
+                match self.begin_on(Mode::Write, create)? {
+                    (_, Some(made)) => return Ok(made),
+                    // Somebody else has made it meanwhile, or the connection was lost on the way.
+                    (_, None) => continue,
                 }
             };
             if !session::session_touch_is_due(&found, now) {
@@ -723,7 +727,7 @@ impl Database {
         session: SessionId,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.bound(session, Mode::Read, None, work)
+        self.bound(session, &Unit::READ, work)
     }
 
     /// Runs `work` in one transaction that sees and writes the world of `session`. Committed if `work` returns
@@ -738,10 +742,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.bound(session, Mode::Write, Some(now), |conn| {
-            self.refuse_when_full(conn, session)?;
-            work(conn)
-        })
+        self.bound(session, &self.writing(now), work)
     }
 
     /// [`Database::read`] in the session of `user`, which is found or made as by [`Database::session`].
@@ -755,7 +756,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.bound_as(user, new_id, Mode::Read, now, |conn, _| work(conn))
+        self.bound_as(user, new_id, &Unit::READ, now, work)
     }
 
     /// [`Database::write`] in the session of `user`, which is found or made as by [`Database::session`].
@@ -769,18 +770,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.bound_as(user, new_id, Mode::Write, now, |conn, session| {
-            self.refuse_when_full(conn, session)?;
-            work(conn)
-        })
-    }
-
-    fn refuse_when_full(&self, conn: &mut AnyConnection, session: SessionId) -> Result<()> {
-        let max = self.inner.options.max_layer_changes;
-        if session::live_total(&mut conn.link(), session)? >= max {
-            return Err(Error::LayerFull { max });
-        }
-        Ok(())
+        self.bound_as(user, new_id, &self.writing(now), now, work)
     }
 
     /// Changes in the live layer of `session`.
@@ -804,8 +794,8 @@ impl Database {
         let work = |conn: &mut AnyConnection| self.reset_within(conn, session, new_id, now);
         match self.inner.url {
             DatabaseUrl::Sqlite(_) => self.transaction_write_first(work),
-            // One statement, and so a transaction of its own.
-            DatabaseUrl::Postgres(_) => self.with_connection(Mode::Write, work),
+            // One statement, and so a transaction of its own, which may be repeated: it archives once under one id.
+            DatabaseUrl::Postgres(_) => self.begin_on(Mode::Write, work).map(|(_, report)| report),
         }
     }
 

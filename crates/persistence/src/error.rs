@@ -226,6 +226,9 @@ fn with_the_tables_own_names(message: &str) -> String {
 fn from_trigger(reason: &str) -> Option<Error> {
     let constraint = |kind| Some(Error::Constraint { kind, message: reason.to_owned() });
     let starts = |prefix: &str| reason.starts_with(prefix);
+    if let Some(max) = reason.strip_prefix("the layer is full: ") {
+        return max.trim().parse().ok().map(|max| Error::LayerFull { max });
+    }
     match () {
         () if starts("UNIQUE constraint failed") => constraint(ConstraintKind::Unique),
         () if starts("FOREIGN KEY constraint failed") => constraint(ConstraintKind::ForeignKey),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use demo_reset_domain::SessionId;
 
-use crate::binding::{Mode, begin_bound, finish_bound};
+use crate::binding::{Mode, Unit, begin_bound, finish_bound};
 use crate::connection::{Link, SessionConnection};
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Database {
         session: SessionId,
         work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        begin_bound(conn, session, Mode::Read, None)?;
+        begin_bound(conn, session, &Unit::READ)?;
         finish_bound(conn, |conn| in_front(conn, work))
     }
 
@@ -66,7 +66,7 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        begin_bound(conn, session, Mode::Write, Some(now))?;
+        begin_bound(conn, session, &Unit { mode: Mode::Write, now: Some(now), max_changes: None })?;
         finish_bound(conn, |conn| in_front(conn, work))
     }
 }

@@ -31,10 +31,15 @@ fn all_columns(spec: &TableSpec) -> Vec<String> {
     spec.columns.iter().map(|column| quote(&column.name)).collect()
 }
 
-/// A name for a function of a table that fits in 63 characters, whatever the table is called.
-fn function(spec: &TableSpec, purpose: &str) -> String {
-    let hash = blake3::hash(spec.name.as_bytes()).to_hex();
-    format!("demo_changes.demo_{purpose}_{}", &hash[..16])
+/// A name in the schema of the change tables, for a function of a table or its queue, that fits in 63 characters,
+/// whatever the table is called.
+fn own_name(spec: &TableSpec, purpose: &str) -> String {
+    format!("demo_changes.demo_{purpose}_{}", name_hash(&spec.name))
+}
+
+/// Stands for a name in other names, which must not grow too long.
+fn name_hash(name: &str) -> String {
+    blake3::hash(name.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// The shadow of a sequence: of the same name, in the schema `demo`, so that the host's never advances.
@@ -42,7 +47,7 @@ pub(crate) fn shadow_sequence(sequence: &str) -> String {
     match sequence.strip_prefix("public.") {
         Some(name) => format!("demo.{name}"),
         // Of another schema: its name may be taken in `demo`.
-        None => format!("demo.demo_sequence_{}", &blake3::hash(sequence.as_bytes()).to_hex()[..16]),
+        None => format!("demo.demo_sequence_{}", name_hash(sequence)),
     }
 }
 
@@ -302,7 +307,7 @@ const ROW_BY_ROW: &str = " || demo_changes.demo_row_by_row()";
 /// The function that knows: it is called only where a reference is refused.
 pub(crate) const ROW_BY_ROW_FUNCTION: &str = "create or replace function demo_changes.demo_row_by_row() returns text \
      language plpgsql as $demo$\ndeclare\n  demo_v_stack text;\nbegin\n  get diagnostics demo_v_stack = pg_context;\n  \
-     if pg_trigger_depth() < 2 or demo_v_stack like '%set constraints demo_changes.demo_settle_insert%' then\n    \
+     if pg_trigger_depth() < 2 or demo_v_stack like '%set constraints demo_changes.demo_settle_%' then\n    \
      return '';\n  end if;\n  return ' After SET CONSTRAINTS ALL IMMEDIATE a session has this checked row by row: \
      change the rows in another order, or leave it out.';\nend\n$demo$;\n";
 
@@ -346,14 +351,14 @@ impl Triggers<'_> {
         format!(
             "create or replace function {}() returns trigger language plpgsql set enable_seqscan = off as $demo$\n\
              #variable_conflict use_column\ndeclare\n{declarations}begin\n{body}end\n$demo$;\n",
-            function(self.spec, purpose)
+            own_name(self.spec, purpose)
         )
     }
 
     /// Attaches a row trigger to the view, with the statement triggers around it.
     fn instead_of(&self, event: &str, purpose: &str) -> String {
         let table = &self.table;
-        let function = function(self.spec, purpose);
+        let function = own_name(self.spec, purpose);
         format!(
             "create trigger demo_guard_{event} before {event} on demo.{table} for each statement execute function demo.guard_write();\n\
              create trigger demo_{event} instead of {event} on demo.{table} for each row execute function {function}();\n\
@@ -555,7 +560,11 @@ impl Triggers<'_> {
         }
         body.push_str(&self.refuse_unique_clash(true));
         if self.spec.foreign_keys.iter().any(|key| !key.deferred) {
-            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
+            body.push_str(&self.mark_unsettled(&[own_name(self.spec, "settle_insert")]));
+            // It has come under a tombstone's key, which was updated.
+            body.push_str("  if demo_v_kind = 'edited' then\n");
+            body.push_str(&self.mark_unsettled(&[own_name(self.spec, "settle_update")]));
+            body.push_str("  end if;\n");
         }
         body.push_str(self.tracking());
         body.push_str("  return new;\n");
@@ -665,8 +674,9 @@ impl Triggers<'_> {
                 referring.iter().map(|name| differs(&format!("new.{name}"), &format!("old.{name}")));
             let _ = writeln!(
                 body,
-                "  if {} then\n    perform set_config('demo.unsettled', '1', true);\n  end if;",
-                join(changed, " or ")
+                "  if {} then\n{}  end if;",
+                join(changed, " or "),
+                self.mark_unsettled(&self.queues_of_a_change())
             );
         }
         body.push_str(self.tracking());
@@ -765,7 +775,7 @@ impl Triggers<'_> {
             body.push_str(&self.delete_or_bury());
         }
         if !self.settled(false).is_empty() {
-            body.push_str("  perform set_config('demo.unsettled', '1', true);\n");
+            body.push_str(&self.mark_unsettled(&self.queues_of_a_change()));
         }
         body.push_str("  return old;\n");
         self.function("delete", &declarations, &body) + &self.instead_of("delete", "delete")
@@ -805,6 +815,43 @@ impl Triggers<'_> {
         sql
     }
 
+    /// Has `demo.settle` settle these queues at the end of the outermost statement. The first of them stands for all:
+    /// wherever it was marked before, the others were too.
+    fn mark_unsettled(&self, queues: &[String]) -> String {
+        let marked = "coalesce(current_setting('demo.unsettled', true), '')";
+        format!(
+            "  if strpos({marked}, '{}') = 0 then\n    \
+             perform set_config('demo.unsettled', concat_ws(', ', nullif({marked}, ''), '{}'), true);\n  end if;\n",
+            queues[0],
+            queues.join(", ")
+        )
+    }
+
+    /// The queues that an update or a deletion of the table's rows can put something in: its own, and those of the tables
+    /// that actions of foreign keys lead to from there. They are settled together, so that an action has been followed
+    /// to its end before the next one begins.
+    fn queues_of_a_change(&self) -> Vec<String> {
+        let acts = |action| !matches!(action, Action::NoAction | Action::Restrict);
+        let mut reached = vec![self.spec];
+        let mut at = 0;
+        while let Some(parent) = reached.get(at).copied() {
+            for child in &self.attached.tables {
+                let follows = child.foreign_keys.iter().any(|key| {
+                    key.parent == parent.name && (acts(key.on_delete) || acts(key.on_update))
+                });
+                if follows && !reached.iter().any(|spec| spec.name == child.name) {
+                    reached.push(child);
+                }
+            }
+            at += 1;
+        }
+        let has_queue = |spec: &&TableSpec| {
+            !Triggers { attached: self.attached, spec, table: quote(&spec.name) }.settled(false).is_empty()
+        };
+        let queues = reached.into_iter().filter(has_queue);
+        queues.flat_map(|spec| ["settle_delete", "settle_update"].map(|queue| own_name(spec, queue))).collect()
+    }
+
     /// What is done at the end of a statement, or at COMMIT; empty where that is nothing.
     fn settled(&self, at_commit: bool) -> String {
         let actions = self.incoming();
@@ -826,7 +873,8 @@ impl Triggers<'_> {
             ("", "", "  return null;\n")
         };
         let mut sql = self.function(purpose, declarations, &format!("{begin}{body}{end}"));
-        let function = function(self.spec, purpose);
+        let function = own_name(self.spec, purpose);
+        let hash = name_hash(&self.spec.name);
         // A row that has moved to another key since it was checked is checked again there.
         let watched = self.watched_columns();
         let changed =
@@ -840,10 +888,12 @@ impl Triggers<'_> {
                 ),
                 _ => "old.demo_kind <> 'deleted' and old.demo_layer = demo.live_layer()".to_owned(),
             };
+            // An earlier version called them all the same.
             let _ = writeln!(
                 sql,
                 "drop trigger if exists demo_{purpose}_{event} on demo_changes.{table};\n\
-                 create constraint trigger demo_{purpose}_{event} after {event} on demo_changes.{table} \
+                 drop trigger if exists demo_{purpose}_{event}_{hash} on demo_changes.{table};\n\
+                 create constraint trigger demo_{purpose}_{event}_{hash} after {event} on demo_changes.{table} \
                  deferrable initially deferred for each row when ({when}) execute function {function}();"
             );
         }

@@ -58,6 +58,23 @@ on_each_database! { fn reset_gives_the_base_back_and_undo_gives_every_change_bac
     assert_eq!(fixture.base_dump(), base);
 }}
 
+/// Whoever loses the connection on the way asks again.
+#[test]
+fn on_postgresql_a_reset_asked_for_again_by_the_id_of_its_archive_is_the_one_that_was_made() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = Fixture::library(Backend::Postgres);
+    let session = changed(&fixture);
+    let id = ArchiveId(Uuid::from_u128(7));
+    let made = fixture.database.reset(session.id, id, now()).unwrap();
+    session.write("insert into publishers (code, name) values ('x', 'X')").unwrap();
+    let world = session.world();
+    assert_eq!(fixture.database.reset(session.id, id, now()).unwrap(), made);
+    assert_eq!(session.world(), world);
+    assert_eq!(fixture.database.archives(session.id).unwrap(), [made.archive.unwrap()]);
+}
+
 on_each_database! { fn a_reset_without_changes_archives_nothing(backend) {
     let fixture = Fixture::library(backend);
     let session = fixture.session("ann");
