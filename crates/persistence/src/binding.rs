@@ -94,7 +94,9 @@ impl Unit {
     fn on_postgres(&self) -> (String, String, String) {
         let mode = if self.mode == Mode::Write { "write" } else { "read" };
         let now = DbTime::new(self.now.unwrap_or_default()).to_string();
-        let max = self.max_changes.map_or_else(|| "null".to_owned(), |max| max.min(i64::MAX.unsigned_abs()).to_string());
+        let max = self
+            .max_changes
+            .map_or_else(|| "null".to_owned(), |max| max.min(i64::MAX.unsigned_abs()).to_string());
         (literal(mode), literal(&now), max)
     }
 }
@@ -215,11 +217,7 @@ where
 /// # Errors
 /// [`Error::BaseReplaced`] where the connection was opened over another base, [`Error::LayerFull`]; no transaction is
 /// open then.
-pub(crate) fn begin_bound<C: SessionConnection>(
-    conn: &mut C,
-    session: SessionId,
-    unit: &Unit,
-) -> Result<()> {
+pub(crate) fn begin_bound<C: SessionConnection>(conn: &mut C, session: SessionId, unit: &Unit) -> Result<()> {
     let mut link = conn.link();
     if let Link::Postgres(conn) = link {
         let (mode, now, max) = unit.on_postgres();

@@ -836,9 +836,10 @@ impl Triggers<'_> {
         let mut at = 0;
         while let Some(parent) = reached.get(at).copied() {
             for child in &self.attached.tables {
-                let follows = child.foreign_keys.iter().any(|key| {
-                    key.parent == parent.name && (acts(key.on_delete) || acts(key.on_update))
-                });
+                let follows = child
+                    .foreign_keys
+                    .iter()
+                    .any(|key| key.parent == parent.name && (acts(key.on_delete) || acts(key.on_update)));
                 if follows && !reached.iter().any(|spec| spec.name == child.name) {
                     reached.push(child);
                 }
@@ -849,7 +850,9 @@ impl Triggers<'_> {
             !Triggers { attached: self.attached, spec, table: quote(&spec.name) }.settled(false).is_empty()
         };
         let queues = reached.into_iter().filter(has_queue);
-        queues.flat_map(|spec| ["settle_delete", "settle_update"].map(|queue| own_name(spec, queue))).collect()
+        queues
+            .flat_map(|spec| ["settle_delete", "settle_update"].map(|queue| own_name(spec, queue)))
+            .collect()
     }
 
     /// What is done at the end of a statement, or at COMMIT; empty where that is nothing.
