@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::sql_text::{join, literal, quote};
+use crate::sqlite::discover::has_declared_collation;
 
 /// Columns that a change table has besides those of its table.
 pub(crate) const CONTROL_COLUMNS: [&str; 3] = ["demo_layer", "demo_kind", "demo_changed_at"];
@@ -20,6 +21,17 @@ pub(crate) const TRACKING_COLUMNS: [&str; 3] = ["demo_user_session_id", "is_base
 
 /// The live layer of the bound session; NULL, which equals nothing, where none is bound.
 const LIVE: &str = "(select layer from temp.demo_binding)";
+
+/// The live layer of the bound session where it edits or deletes rows of a table: only then is anything of its base
+/// hidden. NULL, which equals nothing, elsewhere: for most tables of most sessions no row of the base is looked up among
+/// the changes.
+fn hiding_layer(spec: &TableSpec) -> String {
+    format!(
+        "(select l.layer from temp.demo_binding cross join main.demo_layer_counts as l \
+         where l.layer = demo_binding.layer and l.table_name = {} and l.edited + l.deleted > 0)",
+        literal(&spec.name)
+    )
+}
 
 /// The time that was given at binding.
 const NOW: &str = "(select now from temp.demo_binding)";
@@ -83,11 +95,15 @@ fn column_definition(spec: &TableSpec, position: usize, column: &ColumnSpec) -> 
 fn change_index(spec: &TableSpec, kind: &str, index: &IndexSpec) -> String {
     let table = change_table_name(&spec.name);
     let parts = index.parts.iter().map(|part| {
-        let mut sql = match &part.term {
-            IndexTerm::Column(column) => quote(&spec.columns[*column].name),
-            IndexTerm::Expression(expression) => expression.clone(),
+        let (mut sql, is_implied) = match &part.term {
+            IndexTerm::Column(column) => {
+                let column = &spec.columns[*column];
+                (quote(&column.name), has_declared_collation(column, part))
+            }
+            IndexTerm::Expression(expression) => (expression.clone(), false),
         };
-        if let Some(collation) = &part.collation {
+        // Where it is spelled out, SQLite calls the collation's function for each comparison, BINARY's too.
+        if let Some(collation) = part.collation.as_ref().filter(|_| !is_implied) {
             let _ = write!(sql, " collate {}", quote(collation));
         }
         if part.descending {
@@ -211,6 +227,11 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
 
 /// The view in front of a table. Its two arms must have the same affinity in every column, or SQLite
 /// materializes the whole view for each query.
+///
+/// Whether a row of the base is hidden is asked as IN over all changes: SQLite looks its key up in the index of the change
+/// table as it stands, with one cursor for all rows, where for NOT EXISTS it opens one for each row and steps through what
+/// it finds. (NOT IN would read the whole index after each miss, in search of a NULL.) What a hidden row comes to is
+/// FALSE, said by a correlated select: that makes SQLite ask all other conditions on the row first.
 fn view(spec: &TableSpec, tracking_columns: bool) -> String {
     let columns =
         |alias: &str| join(spec.columns.iter().map(|c| format!("{alias}.{}", quote(&c.name))), ", ");
@@ -225,14 +246,18 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
     };
     let change = quote(&change_table_name(&spec.name));
     format!(
-        "create temp view {name} as select {base}{base_tracking} from base.{name} as b where not exists \
-         (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same}) \
+        "create temp view {name} as select {base}{base_tracking} from base.{name} as b \
+         where case when ({hiding}, {key}) in (select demo_layer, {names} from main.{change}) \
+         then (select b.{first} is null) else true end \
          union all select {layer}{layer_tracking} from main.{change} as c \
          where c.demo_layer = {LIVE} and c.demo_kind <> 'deleted';\n",
         name = quote(&spec.name),
         base = columns("b"),
         layer = columns("c"),
-        same = same_key(spec, "o.", "b."),
+        hiding = hiding_layer(spec),
+        key = join(spec.key_columns().map(|column| format!("b.{}", quote(&column.name))), ", "),
+        names = key_list(spec),
+        first = spec.key_columns().next().map(|column| quote(&column.name)).unwrap_or_default(),
     )
 }
 

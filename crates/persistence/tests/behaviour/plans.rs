@@ -64,6 +64,17 @@ fn a_record_by_key_is_found_by_key_in_both_arms() {
     assert_uses_indexes_only("select isbn, stars from reviews where isbn = '1' and reviewer = 'zoe'");
 }
 
+/// For each row of the base that a query passes: an index that has to be made for it, or a scan, costs more than the query.
+#[test]
+fn what_the_session_hides_is_looked_up_in_the_key_of_its_changes() {
+    for (table, order) in [("books", "price desc"), ("authors", "id"), ("reviews", "isbn, reviewer")] {
+        let plan = plan(&format!("select * from {table} order by {order}"));
+        let index = format!("USING INDEX sqlite_autoindex_demo_changes_{table}_1 FOR IN-OPERATOR");
+        assert!(plan.contains(&index), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("LIST SUBQUERY")), "{plan:#?}");
+    }
+}
+
 #[test]
 fn an_inner_join_of_two_views_is_flattened() {
     let sql = "select b.title, r.stars from books b join reviews r on r.isbn = b.isbn where b.isbn = '1'";
