@@ -296,7 +296,27 @@ pub(crate) struct Fixed<S, const N: usize> {
     text: PhantomData<S>,
 }
 
+/// Where the values of a statement stand. Found when the engine is compiled, and so is a text with another number of them.
+const fn places<const N: usize>(text: &str) -> [usize; N] {
+    let text = text.as_bytes();
+    let mut places = [0; N];
+    let mut found = 0;
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] == b'?' {
+            assert!(found < N, "a text with more `?` than values");
+            places[found] = at;
+            found += 1;
+        }
+        at += 1;
+    }
+    assert!(found == N, "a text with fewer `?` than values");
+    places
+}
+
 impl<S: FixedText, const N: usize> Fixed<S, N> {
+    const PLACES: [usize; N] = places(S::TEXT);
+
     /// The statement with its values.
     pub(crate) fn new(binds: [Bind; N]) -> Self {
         Self { binds, text: PhantomData }
@@ -316,12 +336,13 @@ impl<S, C, const N: usize> diesel::RunQueryDsl<C> for Fixed<S, N> {}
 
 impl<S: FixedText, DB: EngineBackend, const N: usize> QueryFragment<DB> for Fixed<S, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let mut pieces = S::TEXT.split('?');
-        out.push_sql(pieces.next().unwrap_or_default());
-        for (piece, value) in pieces.zip(&self.binds) {
+        let mut rest = 0;
+        for (&place, value) in Self::PLACES.iter().zip(&self.binds) {
+            out.push_sql(&S::TEXT[rest..place]);
+            rest = place + 1;
             DB::push_value(&mut out, value)?;
-            out.push_sql(piece);
         }
+        out.push_sql(&S::TEXT[rest..]);
         Ok(())
     }
 }

@@ -666,13 +666,18 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub fn session(&self, user: &UserKey, new_id: SessionId, now: DateTime<Utc>) -> Result<Session> {
+        if matches!(self.inner.url, DatabaseUrl::Postgres(_)) {
+            let get =
+                |conn: &mut AnyConnection| session::session_on_postgres(&mut conn.link(), user, new_id, now);
+            return self.begin_on(Mode::Write, get).map(|(_, session)| session);
+        }
         loop {
             let Some(found) = self.session_find(user)? else {
                 let create =
                     |conn: &mut AnyConnection| session::session_create(&mut conn.link(), user, new_id, now);
                 match self.begin_on(Mode::Write, create)? {
                     (_, Some(made)) => return Ok(made),
-                    // Somebody else has made it meanwhile, or the connection was lost on the way.
+                    // Somebody else has made it meanwhile.
                     (_, None) => continue,
                 }
             };

@@ -26,11 +26,10 @@ fixed_text!(
     ArchiveLiveLayer,
     "insert into demo_archives \
      (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts) \
-     select number, archives_made + 1, ?, id, live_layer, live_epoch, ?, ?, \
-     (select json_group_object(c.table_name, json_array(c.created, c.edited, c.deleted)) from demo_layer_counts c \
-     where c.layer = live_layer and c.created + c.edited + c.deleted > 0) \
-     from demo_user_sessions where id = ? and exists (select 1 from demo_layer_counts c \
-     where c.layer = live_layer and c.created + c.edited + c.deleted > 0)"
+     select s.number, s.archives_made + 1, ?, s.id, s.live_layer, s.live_epoch, ?, ?, \
+     json_group_object(c.table_name, json_array(c.created, c.edited, c.deleted)) \
+     from demo_user_sessions s join demo_layer_counts c on c.layer = s.live_layer \
+     where s.id = ? and c.created + c.edited + c.deleted > 0 having count(*) > 0"
 );
 fixed_text!(
     /// The layer after the last one used: `number * 2^24 + n`, as [`layer_of`](crate::binding::layer_of) has it.

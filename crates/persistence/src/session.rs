@@ -1,7 +1,9 @@
 //! Sessions: get or create, find, list, touch, count.
 
 use chrono::{DateTime, Duration, Utc};
-use demo_reset_domain::{ChangeCounts, KindCounts, LayerId, SessionId, UserKey, touch_is_due};
+use demo_reset_domain::{
+    ChangeCounts, KindCounts, LayerId, SessionId, UserKey, touch_is_due, touch_is_due_since,
+};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
@@ -9,7 +11,6 @@ use crate::binding::LAYERS_PER_SESSION;
 use crate::cleanup::cleanup_last;
 use crate::connection::{Fixed, Link, Sql, fixed_text};
 use crate::database::{Session, SessionSummary, Stats};
-use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::types::{DbTime, DbUuid, sql};
 use crate::verify::base_counts;
@@ -78,17 +79,15 @@ fixed_text!(
      where true on conflict (organization_id, user_id) do nothing"
 );
 fixed_text!(
-    /// A trigger gives it its first layer.
-    CreateOnPostgres,
-    "insert into demo_user_sessions \
-     (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
-     values (?, ?, ?, ?, ?, 0, (select epoch from demo_base)) on conflict (organization_id, user_id) do nothing"
+    SessionOnPostgres,
+    "select id, organization_id, user_id, created_at, last_activity_at, live_layer \
+     from demo.session_of(?, ?, ?, ?, ?)"
 );
 const _: () =
     assert!(LAYERS_PER_SESSION == 16_777_216, "the number in CreateOnSqlite, and in demo.number_first_layer");
 
-/// Makes a session for a user who has none; nothing where there is one. One statement, and outside of a transaction one
-/// by itself: of any number of simultaneous first calls one makes it.
+/// Makes a session on SQLite for a user who has none; nothing where there is one. One statement, and outside of a
+/// transaction one by itself: of any number of simultaneous first calls one makes it.
 pub(crate) fn session_create(
     link: &mut Link<'_>,
     user: &UserKey,
@@ -96,10 +95,7 @@ pub(crate) fn session_create(
     now: DateTime<Utc>,
 ) -> Result<Option<Session>> {
     let values = [new_id.0.into(), user.organization().into(), user.user().into(), now.into(), now.into()];
-    let made = match link.dialect() {
-        Dialect::Sqlite => link.execute(Fixed::<CreateOnSqlite, 5>::new(values))?,
-        Dialect::Postgres => link.execute(Fixed::<CreateOnPostgres, 5>::new(values))?,
-    };
+    let made = link.execute(Fixed::<CreateOnSqlite, 5>::new(values))?;
     // As it will be read back: the databases store microseconds.
     let now = DbTime::new(now).get();
     Ok((made == 1).then(|| Session {
@@ -108,6 +104,23 @@ pub(crate) fn session_create(
         created_at: now,
         last_activity_at: now,
     }))
+}
+
+/// The user's session on PostgreSQL, found and touched or made, in one trip to the server.
+pub(crate) fn session_on_postgres(
+    link: &mut Link<'_>,
+    user: &UserKey,
+    new_id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<Session> {
+    let row: Option<SessionRow> = link.first(Fixed::<SessionOnPostgres, 5>::new([
+        user.organization().into(),
+        user.user().into(),
+        new_id.0.into(),
+        now.into(),
+        touch_is_due_since(now).into(),
+    ]))?;
+    row.ok_or(Error::UnknownSession)?.session()
 }
 
 /// Whether the session's activity at `now` is worth a write.

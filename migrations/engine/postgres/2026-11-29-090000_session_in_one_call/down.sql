@@ -1,0 +1,1 @@
+drop function demo.session_of(text, text, uuid, timestamptz, timestamptz);
