@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -43,7 +44,13 @@ pub(crate) struct Setting {
 }
 
 /// Changes of each other session.
-const CHANGES_OF_OTHERS: usize = 50;
+pub(crate) const CHANGES_OF_OTHERS: usize = 50;
+
+/// What the numbers of the other sessions begin with.
+const CROWD: u128 = 1_000_000;
+
+/// How long a server must have seen its base file stand still before it trusts the file's times.
+const STANDS_STILL: Duration = Duration::from_millis(2_100);
 
 /// Every fixture that was made, by its setting: one stands in seconds to minutes.
 #[derive(Default)]
@@ -79,10 +86,20 @@ impl Fixture {
             Base::TenThousand => load(&url, |conn| conn.batch_execute(WITHOUT_CHILDREN))?,
             Base::FiveMillion => load(&url, |conn| add_entries(conn, 5_000_000))?,
         }
-        let tables = ["cases", "investigations", "rius", "subjects", "audit_logs"];
+        let tables = [
+            "cases",
+            "rius",
+            "riu_case_associations",
+            "subjects",
+            "case_messages",
+            "investigations",
+            "investigation_notes",
+            "audit_logs",
+        ];
         let attach =
             AttachOptions { tables: Some(tables.map(str::to_owned).to_vec()), tracking_columns: true };
         let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
+        std::thread::sleep(STANDS_STILL);
         let base_rows = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         let fixture = Self { database, base_rows, folder };
         fixture.crowd(setting.others)?;
@@ -97,7 +114,7 @@ impl Fixture {
     /// row by row, all at once: half a million edits would take minutes, and leave the same rows.
     fn crowd(&self, sessions: u32) -> Result<()> {
         let crowd = (0..sessions)
-            .map(|number| self.session(1_000_000 + u128::from(number)))
+            .map(|number| self.session(CROWD + u128::from(number)))
             .collect::<Result<Vec<_>>>()?;
         let Some((first, _)) = crowd.split_first() else { return Ok(()) };
         self.run(*first, &edit_cases(CHANGES_OF_OTHERS))?;
@@ -144,6 +161,11 @@ impl Fixture {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// One of so many other sessions, with as many before it as behind it in every index.
+    pub(crate) fn among(&self, others: u32) -> Result<SessionId> {
+        self.session(CROWD + u128::from(others / 2))
     }
 
     pub(crate) fn session(&self, number: u128) -> Result<SessionId> {

@@ -7,7 +7,7 @@ use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
-use crate::fixture::{Base, Fixtures, Setting, edit_cases, thousands};
+use crate::fixture::{Base, CHANGES_OF_OTHERS, Fixtures, Setting, thousands};
 use crate::measure::{Effort, in_turns, time};
 use crate::report::Report;
 
@@ -47,7 +47,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use demo_reset_persistence::types::sql::Uuid;
+    use demo_reset_persistence::types::sql::{UtcTime, Uuid};
     use diesel::sql_types::Text;
 
     /// What a join asks of the other table.
@@ -56,6 +56,7 @@ diesel::table! {
         id -> Uuid,
         case_id -> Uuid,
         status -> Text,
+        created_at -> UtcTime,
     }
 }
 
@@ -94,7 +95,7 @@ macro_rules! reads {
             use diesel::prelude::*;
 
             use super::super::$source::{cases, investigations};
-            use super::super::{AnyConnection, Asked, CASES, Found, Row, WORDS};
+            use super::super::{AnyConnection, Asked, CASES, DbTime, DbUuid, Found, Row, WORDS};
 
             macro_rules! columns {
                 () => {
@@ -174,6 +175,18 @@ macro_rules! reads {
                 Ok(count.unsigned_abs() as usize)
             }
 
+            /// What the product asks where others join.
+            pub(in super::super) fn children(conn: &mut AnyConnection, asked: &Asked) -> Found {
+                let rows = investigations::table
+                    .filter(investigations::organization_id.eq(asked.organization))
+                    .filter(investigations::case_id.eq(asked.case))
+                    .order((investigations::created_at.asc(), investigations::id.asc()))
+                    .limit(50)
+                    .select((investigations::id, investigations::status, investigations::created_at))
+                    .load::<(DbUuid, String, DbTime)>(conn)?;
+                Ok(rows.len())
+            }
+
             pub(in super::super) fn joined_page(conn: &mut AnyConnection, asked: &Asked) -> Found {
                 let of_case = investigations::organization_id
                     .eq(cases::organization_id)
@@ -210,22 +223,26 @@ struct Asked {
     organization: DbUuid,
     id: DbUuid,
     at: DbTime,
+    /// A case with an investigation.
+    case: DbUuid,
 }
 
 /// A read of the views or of the bare tables.
 type Read = fn(&mut AnyConnection, &Asked) -> Found;
 
 /// Each with its goal, its rounds, and how it reads the views and the bare tables.
-const READS: [(&str, Option<f64>, usize, Read, Read); 8] = [
+const READS: [(&str, Option<f64>, usize, Read, Read); 9] = [
     ("page of 50 cases", Some(1.2), 1000, of::views::page, of::bare::page),
     ("keyset page of 50 cases", Some(1.2), 1000, of::views::keyset_page, of::bare::keyset_page),
     ("page of 50 cases of a severity", Some(1.2), 1000, of::views::filtered_page, of::bare::filtered_page),
     ("page of 50 cases with two words", Some(1.5), 200, of::views::words, of::bare::words),
     ("record by id", Some(2.0), 5000, of::views::record, of::bare::record),
     ("count of the cases of a severity", None, 300, of::views::count, of::bare::count),
+    ("investigations of a case", Some(1.5), 5000, of::views::children, of::bare::children),
     (
+        // No page of the product asks it.
         "page of 50 cases with their investigations",
-        Some(1.5),
+        None,
         500,
         of::views::joined_page,
         of::bare::joined_page,
@@ -236,14 +253,12 @@ const READS: [(&str, Option<f64>, usize, Read, Read); 8] = [
 const SETTINGS: [Setting; 2] =
     [Setting { base: Base::Demo, others: 10_000 }, Setting { base: Base::Million, others: 10_000 }];
 
-const CHANGES: usize = 50;
-
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reads",
         format!(
-            "the same Diesel queries of the views and of the bare tables, in turns on one connection, by a session that has \
-             edited {CHANGES} cases. Preparing is in none of them: statements are kept."
+            "the same Diesel queries of the views and of the bare tables, in turns on one connection, by one of the sessions, \
+             of which each has edited {CHANGES_OF_OTHERS} cases. Preparing is in none of them: statements are kept."
         ),
     );
     // A crowd takes a minute: for every day the fixture of the other groups will do.
@@ -254,8 +269,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     };
     for &setting in settings {
         let fixture = fixtures.of(setting, report)?;
-        let session = fixture.session(1)?;
-        fixture.run(session, &edit_cases(CHANGES))?;
+        let session = fixture.among(setting.others)?;
         let others = thousands(u64::from(setting.others));
         let of = format!("{} base rows, {others} other sessions", fixture.rows());
         fixture.database.read(session, |conn| Ok::<_, Failure>(measure_all(conn, &of, report)?))?;
@@ -293,7 +307,12 @@ impl Asked {
             .offset(count / 2)
             .select((dsl::id, dsl::created_at))
             .first(conn)?;
-        Ok(Self { organization, id, at })
+        let case = investigations::table
+            .filter(investigations::organization_id.eq(organization))
+            .order(investigations::id)
+            .select(investigations::case_id)
+            .first(conn)?;
+        Ok(Self { organization, id, at, case })
     }
 }
 

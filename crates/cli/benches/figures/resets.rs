@@ -59,9 +59,9 @@ impl Resettable {
 
     /// Resets and takes it back; how long the reset took. The undo is kept aside.
     pub(crate) fn reset_and_undo(&self) -> Result<Duration> {
-        let new_id = || ArchiveId(random_id());
-        let reset = time(|| self.database.reset(self.session, new_id(), NOW))?;
-        let undo = time(|| self.database.undo(self.session, None, OnConflict::Fail, new_id(), NOW))?;
+        let [of_reset, of_undo] = [random_id(), random_id()].map(ArchiveId);
+        let reset = time(|| self.database.reset(self.session, of_reset, NOW))?;
+        let undo = time(|| self.database.undo(self.session, None, OnConflict::Fail, of_undo, NOW))?;
         self.undo.borrow_mut().push(undo);
         Ok(reset)
     }
@@ -76,67 +76,56 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reset, undo and the making of a session",
         "each in one-row commits of the same world: a transaction that adds one to one row of a file beside the database, \
-         with the same settings. The changes are subjects that the session has created. All settings are measured in turns.",
+         with the same settings, as text. The changes are subjects that the session has created. What is done in one world \
+         is measured in turns.",
     );
-    let mut worlds = Vec::new();
-    let mut resettable = Vec::new();
+    let mut ratios: [Vec<f64>; 3] = Default::default();
+    let mut plot = Plot::new("sqlite-reset.svg", "SQLite: reset and undo", "changes of the session");
     for &setting in report.effort.some(&SETTINGS, 1) {
         let fixture = fixtures.of(setting, report)?;
-        for &changes in report.effort.some(&CHANGES, 2) {
-            let session = fixture.session(10 + changes as u128)?;
-            fixture.run(session, &add_subjects(changes))?;
-            resettable.push((worlds.len(), changes, Resettable::new(&fixture.database, session, changes)?));
+        let beside =
+            format!("{} base rows, {} other sessions", fixture.rows(), thousands(u64::from(setting.others)));
+        let sessions = report
+            .effort
+            .some(&CHANGES, 2)
+            .iter()
+            .map(|&changes| {
+                let session = fixture.session(10 + changes as u128)?;
+                fixture.run(session, &add_subjects(changes))?;
+                Ok((changes, Resettable::new(&fixture.database, session, changes)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut one_row = one_row_commit(&fixture.path("one-row.db"))?;
+        let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
+        let mut commit =
+            || Ok(time(|| one_row.batch_execute("begin immediate; update t set n = n + 1; commit"))?);
+        let mut make = || {
+            let number = random_id().as_u128();
+            time(|| fixture.session(number))
+        };
+        let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
+        work.extend([&mut commit as Work<'_>, &mut make]);
+        let samples = all_in_turns(10, report.effort.rounds(200), &mut work)?;
+        drop(work);
+        let [resets @ .., commit, made] = &samples[..] else { continue };
+        for ((changes, one), reset) in sessions.iter().zip(resets) {
+            let of = format!("{} changes, {beside}", thousands(*changes as u64));
+            let undo = one.undos();
+            let commit_of = ("one-row commit", commit);
+            ratios[0].push(report.ratio(&format!("SQLite: reset of {of}"), Some(GOAL), reset, commit_of));
+            ratios[1].push(report.ratio(&format!("SQLite: undo of {of}"), Some(GOAL), &undo, commit_of));
+            // One line each for the smallest and the largest: six would lie on each other.
+            if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
+                plot.point(&format!("reset, {} rows", fixture.rows()), *changes, reset);
+                plot.point(&format!("undo, {} rows", fixture.rows()), *changes, &undo);
+                plot.point(&format!("commit, {} rows", fixture.rows()), *changes, commit);
+            }
         }
-        worlds.push((setting, fixture));
-    }
-    let commits = worlds
-        .iter()
-        .map(|(_, fixture)| one_row_commit(&fixture.path("one-row.db")).map(RefCell::new))
-        .collect::<Result<Vec<_>>>()?;
-    let resets = resettable.iter().map(|(_, _, one)| || one.reset_and_undo());
-    let one_row = commits.iter().map(|conn| {
-        || Ok(time(|| conn.borrow_mut().batch_execute("begin immediate; update t set n = n + 1; commit"))?)
-    });
-    let made = worlds.iter().map(|(_, fixture)| || time(|| fixture.session(random_id().as_u128())));
-    let (mut resets, mut one_row, mut made) =
-        (resets.collect::<Vec<_>>(), one_row.collect::<Vec<_>>(), made.collect::<Vec<_>>());
-    let mut work: Vec<Work<'_>> = Vec::new();
-    work.extend(resets.iter_mut().map(|work| work as Work<'_>));
-    work.extend(one_row.iter_mut().map(|work| work as Work<'_>));
-    work.extend(made.iter_mut().map(|work| work as Work<'_>));
-    let samples = all_in_turns(10, report.effort.rounds(200), &mut work)?;
-    drop(work);
-    let (reset_samples, rest) = samples.split_at(resettable.len());
-    let (commit_samples, made_samples) = rest.split_at(worlds.len());
-
-    let mut ratios: [Vec<f64>; 3] = Default::default();
-    let where_it_is = |world: usize| {
-        let (setting, fixture) = &worlds[world];
-        format!("{} base rows, {} other sessions", fixture.rows(), thousands(u64::from(setting.others)))
-    };
-    for ((world, changes, one), samples) in resettable.iter().zip(reset_samples) {
-        let of = format!("{} changes, {}", thousands(*changes as u64), where_it_is(*world));
-        let commit = ("one-row commit", &commit_samples[*world]);
-        ratios[0].push(report.ratio(&format!("SQLite: reset of {of}"), Some(GOAL), samples, commit));
-        ratios[1].push(report.ratio(&format!("SQLite: undo of {of}"), Some(GOAL), &one.undos(), commit));
-    }
-    for (world, samples) in made_samples.iter().enumerate() {
-        let name = format!("SQLite: making of a session beside {}", where_it_is(world));
-        ratios[2].push(report.ratio(&name, Some(GOAL), samples, ("one-row commit", &commit_samples[world])));
+        let name = format!("SQLite: making of a session beside {beside}");
+        ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
     }
     for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(&ratios) {
         flatness(report, &format!("SQLite: {what}, slowest setting against fastest"), ratios);
-    }
-    let mut plot = Plot::new("sqlite-reset.svg", "SQLite: reset and undo", "changes of the session");
-    for ((world, changes, one), samples) in resettable.iter().zip(reset_samples) {
-        let (setting, fixture) = &worlds[*world];
-        // One line each for the smallest and the largest: six would lie on each other.
-        if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
-            plot.point(&format!("reset, {} rows", fixture.rows()), *changes, samples);
-            plot.point(&format!("undo, {} rows", fixture.rows()), *changes, &one.undos());
-            let commit = format!("commit, {} rows", fixture.rows());
-            plot.point(&commit, *changes, &commit_samples[*world]);
-        }
     }
     report.plot(plot);
     Ok(())

@@ -5,16 +5,17 @@ use demo_reset_persistence::AnyConnection;
 use diesel::{Connection, PgConnection};
 
 use super::world::{Cluster, PLAIN, Size, World};
-use crate::alternatives::{CASES, Compared};
+use crate::alternatives::{CASES, Compared, OF_A_CASE};
 use crate::plot::Plot;
 use crate::report::Report;
 
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: what a team could use instead",
-        "a user has made some cases, each with two subjects and six audit entries: nine rows. A reset of the session against \
-         DELETE of the same rows from plain tables in one commit, an undo against INSERT of them from a copy. What puts a \
-         whole database back stands with the resets above.",
+        format!(
+            "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
+             against INSERT of them from a copy. What puts a whole database back stands with the resets above."
+        ),
     );
     let world = World::of(cluster, Size::HundredThousand)?;
     world.crowd(cluster, 10)?;
