@@ -132,8 +132,9 @@ async fn words_lead_to_the_rows_that_have_them() {
             for step in &plan {
                 let is_whole = step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE INDEX 0:M");
                 // What a session is bound to, and the base that it is over, are one row; the session's own changes are few.
-                let is_small =
-                    ["demo_binding", "demo_connection", "SUBQUERY"].iter().any(|few| step.contains(few));
+                let is_small = ["demo_binding", "demo_connection", "CONSTANT ROW", "SUBQUERY"]
+                    .iter()
+                    .any(|few| step.contains(few));
                 assert!(!is_whole || is_small, "{list}: {statement}\n{plan:#?}");
             }
         }
@@ -160,7 +161,8 @@ async fn a_second_list_counts_the_sessions_own_changes_alone() {
                 .iter()
                 .filter(|count| count.contains("base.\"cases\")") || count.contains("public.\"cases\")"))
                 .collect();
-            (total, of_base.len(), counts.len())
+            let of_list = |count: &&String| count.starts_with("with ") || count.starts_with("select base_id");
+            (total, of_base.len(), counts.iter().filter(of_list).count())
         };
         for question in ["/cases", "/cases?severity=HIGH", "/cases?q=cash"] {
             let (total, of_base, all) = counts(question).await;

@@ -16,12 +16,12 @@ pub(crate) use world::Cluster;
 /// One group of figures.
 type Measure = fn(&Cluster, &mut Report) -> Result<()>;
 
-/// The groups on PostgreSQL.
+/// The groups on PostgreSQL. Those beside few sessions come first: their databases are used again, and sessions only added.
 pub(crate) const GROUPS: [(&str, Measure); 6] = [
-    ("postgres-reads", reads::measure),
-    ("postgres-resets", resets::measure),
     ("postgres-alternatives", alternatives::measure),
     ("postgres-writes", writes::measure),
+    ("postgres-resets", resets::measure),
+    ("postgres-reads", reads::measure),
     ("postgres-loading", loading::measure),
     ("postgres-http", crate::http::measure_postgres),
 ];

@@ -189,7 +189,7 @@ impl World {
         Ok(())
     }
 
-    /// Makes so many other sessions in all, each with ten edited cases and an audit entry of each edit.
+    /// Makes so many other sessions in all, each with 50 changes: 40 edited cases and ten audit entries.
     pub(crate) fn crowd(&self, cluster: &Cluster, sessions: usize) -> Result<()> {
         let columns = cluster.columns(self.size.database(), "cases")?;
         let entry_columns = cluster.columns(self.size.database(), "audit_logs")?;
@@ -213,7 +213,7 @@ impl World {
                  from fresh s,
                    (select * from public.cases where organization_id =
                      (select organization_id from public.cases group by 1 order by count(*) desc limit 1)
-                     order by created_at desc limit 10) c;
+                     order by created_at desc limit 40) c;
                  insert into demo_changes.audit_logs (demo_layer, demo_kind, demo_changed_at, {entry_columns})
                  select s.live_layer, 'created', now(), {of_entry}
                  from fresh s, (select * from public.audit_logs limit 10) e",
@@ -223,6 +223,9 @@ impl World {
                 entry_columns = entry_columns.join(", "),
             ),
         )?;
+        let made = "select count(*) from demo.demo_user_sessions where organization_id = 'crowd'";
+        let made = cluster.sql(self.size.database(), made)?;
+        ensure!(made == sessions.to_string(), "{made} other sessions instead of {sessions}");
         cluster.settle(self.size.database())
     }
 
