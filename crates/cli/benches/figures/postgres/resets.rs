@@ -17,12 +17,8 @@ use crate::resets::{Resettable, flatness};
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
 /// How many other sessions there are, over each size of the base.
-const SETTINGS: [(Size, &[usize]); 4] = [
-    (Size::HundredThousand, &[10, 10_000]),
-    (Size::TenThousand, &[10]),
-    (Size::FiveMillion, &[10_000]),
-    (Size::Million, &[10, 10_000]),
-];
+const SETTINGS: [(Size, &[usize]); 3] =
+    [(Size::HundredThousand, &[10, 10_000]), (Size::TenThousand, &[10]), (Size::Million, &[10, 10_000])];
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
@@ -59,7 +55,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
          changes are subjects that the session has created.",
     );
     let mut ratios: [Vec<f64>; 3] = Default::default();
-    // Of all settings it shows the last, the largest that is restored as a whole: the others would lie on the same lines.
+    // Of all settings it shows the last, the largest: the others would lie on the same lines.
     let draw = || Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
     let mut plot = draw();
     for &(size, others) in report.effort.some(&SETTINGS, 1) {
@@ -118,10 +114,6 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             }
             let name = format!("PostgreSQL: making of a session, {beside}");
             ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
-        }
-        if size == Size::FiveMillion {
-            // One restore would take as long as all of this.
-            continue;
         }
         // Sessions change nothing of the base, so what they are compared with is the same for all of them.
         for (alternative, samples) in restores(cluster, size)? {
