@@ -26,7 +26,7 @@ const SETTINGS: [Setting; 6] = [
 ];
 
 /// How long one may take, in one-row commits.
-const GOAL: f64 = 1.5;
+pub(crate) const GOAL: f64 = 1.5;
 
 /// How far the largest may be from the smallest, over all settings.
 const FLAT: f64 = 1.2;
@@ -64,6 +64,22 @@ impl Resettable {
         let undo = time(|| self.database.undo(self.session, None, OnConflict::Fail, of_undo, NOW))?;
         self.undo.borrow_mut().push(undo);
         Ok(reset)
+    }
+
+    /// Compares its resets and its undos with one-row commits.
+    pub(crate) fn compare(
+        &self,
+        report: &mut Report,
+        database: &str,
+        of: &str,
+        resets: &Samples,
+        commits: &Samples,
+    ) -> [f64; 2] {
+        let undos = self.undos();
+        [("reset", resets), ("undo", &*undos)].map(|(what, samples)| {
+            let name = format!("{database}: {what} of {of}");
+            report.ratio(&name, Some(GOAL), samples, ("one-row commit", commits))
+        })
     }
 
     /// How long the undos took.
@@ -111,9 +127,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         for ((changes, one), reset) in sessions.iter().zip(resets) {
             let of = format!("{} changes, {beside}", thousands(*changes as u64));
             let undo = one.undos();
-            let commit_of = ("one-row commit", commit);
-            ratios[0].push(report.ratio(&format!("SQLite: reset of {of}"), Some(GOAL), reset, commit_of));
-            ratios[1].push(report.ratio(&format!("SQLite: undo of {of}"), Some(GOAL), &undo, commit_of));
+            let found = one.compare(report, "SQLite", &of, reset, commit);
+            ratios.iter_mut().zip(found).for_each(|(ratios, found)| ratios.push(found));
             // One line each for the smallest and the largest: six would lie on each other.
             if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
                 plot.point(&format!("reset, {} rows", fixture.rows()), *changes, reset);

@@ -12,7 +12,7 @@ use crate::fixture::{random_id, thousands};
 use crate::measure::{Samples, Work, all_in_turns, in_turns, time};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::{Resettable, flatness};
+use crate::resets::{GOAL, Resettable, flatness};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
@@ -22,9 +22,6 @@ const SETTINGS: [(Size, &[usize]); 3] =
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
-
-/// How long one may take, in one-row commits.
-const GOAL: f64 = 1.5;
 
 /// Restores of a whole database.
 const RESTORES: usize = 3;
@@ -90,19 +87,8 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             for ((changes, one), reset) in sessions.iter().zip(resets) {
                 let of = format!("{} changes, {beside}", thousands(*changes as u64));
                 let undo = one.undos();
-                let commit_of = ("one-row commit", commit);
-                ratios[0].push(report.ratio(
-                    &format!("PostgreSQL: reset of {of}"),
-                    Some(GOAL),
-                    reset,
-                    commit_of,
-                ));
-                ratios[1].push(report.ratio(
-                    &format!("PostgreSQL: undo of {of}"),
-                    Some(GOAL),
-                    &undo,
-                    commit_of,
-                ));
+                let found = one.compare(report, "PostgreSQL", &of, reset, commit);
+                ratios.iter_mut().zip(found).for_each(|(ratios, found)| ratios.push(found));
                 plot.point("reset", *changes, reset);
                 plot.point("undo", *changes, &undo);
                 plot.point("one-row commit", *changes, commit);
