@@ -43,6 +43,18 @@ pub(crate) struct Setting {
     pub(crate) others: u32,
 }
 
+/// The tables of the demo's records, which a view gives three more columns.
+pub(crate) const RECORDS: [&str; 8] = [
+    "cases",
+    "rius",
+    "riu_case_associations",
+    "subjects",
+    "case_messages",
+    "investigations",
+    "investigation_notes",
+    "audit_logs",
+];
+
 /// Changes of each other session.
 pub(crate) const CHANGES_OF_OTHERS: usize = 50;
 
@@ -86,18 +98,8 @@ impl Fixture {
             Base::TenThousand => load(&url, |conn| conn.batch_execute(WITHOUT_CHILDREN))?,
             Base::FiveMillion => load(&url, |conn| add_entries(conn, 5_000_000))?,
         }
-        let tables = [
-            "cases",
-            "rius",
-            "riu_case_associations",
-            "subjects",
-            "case_messages",
-            "investigations",
-            "investigation_notes",
-            "audit_logs",
-        ];
         let attach =
-            AttachOptions { tables: Some(tables.map(str::to_owned).to_vec()), tracking_columns: true };
+            AttachOptions { tables: Some(RECORDS.map(str::to_owned).to_vec()), tracking_columns: true };
         let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
         std::thread::sleep(STANDS_STILL);
         let base_rows = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::ALL_USERS;
 use super::clients::Asked;
-use crate::fixture::{BuildError, NOW, build};
+use crate::fixture::{BuildError, NOW, RECORDS, build};
 
 /// The id of a made-up user.
 fn user_id(number: u32) -> Uuid {
@@ -43,18 +43,6 @@ fn organization(conn: &mut AnyConnection) -> QueryResult<DbUuid> {
         .order(diesel::dsl::count_star().desc());
     organizations.first::<(DbUuid, i64)>(conn).map(|(organization, _)| organization)
 }
-
-/// The tables of the demo's records, which a view gives three more columns.
-const RECORDS: [&str; 8] = [
-    "cases",
-    "rius",
-    "riu_case_associations",
-    "subjects",
-    "case_messages",
-    "investigations",
-    "investigation_notes",
-    "audit_logs",
-];
 
 /// Loads both databases; what there is to ask for.
 pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
