@@ -499,8 +499,8 @@ pub fn employee_list(
 ) -> Result<Page<Employee>> {
     let words = words::EMPLOYEES.matches(conn, Some(organization), list.text())?;
     let matching = || of_organization!(employees, organization, words);
-    let total =
-        counts.count(conn, words::EMPLOYEES.table, &list.what(organization), || matching().count())?;
+    let (table, what) = (words::EMPLOYEES.table, list.what(organization));
+    let total = counts.count_unattached(conn, table, &what, || matching().count())?;
     let rows = keyset!(matching(), list, employees::last_name, employees::id, Position::text)
         .select(EmployeeRow::as_select())
         .load(conn)?;

@@ -73,7 +73,7 @@ impl BaseCounts {
     /// session has changed where the base has been counted before.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// Only those of the database; among them that a table under no sessions has no change table.
     pub fn count<Q>(
         &self,
         conn: &mut AnyConnection,
@@ -84,8 +84,41 @@ impl BaseCounts {
     where
         Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
     {
+        let changes = Changes::of(conn.link().dialect(), table);
+        self.count_with(conn, table, Some(changes), what, query)
+    }
+
+    /// As [`BaseCounts::count`], of a table under no sessions, whose rows are everyone's.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub fn count_unattached<Q>(
+        &self,
+        conn: &mut AnyConnection,
+        table: KeyedTable,
+        what: &str,
+        query: impl Fn() -> Q,
+    ) -> Result<i64>
+    where
+        Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
+    {
+        self.count_with(conn, table, None, what, query)
+    }
+
+    fn count_with<Q>(
+        &self,
+        conn: &mut AnyConnection,
+        table: KeyedTable,
+        changes: Option<Changes>,
+        what: &str,
+        query: impl Fn() -> Q,
+    ) -> Result<i64>
+    where
+        Q: Query<SqlType = BigInt> + QueryFragment<MultiBackend>,
+    {
         let dialect = conn.link().dialect();
-        let Some(changed) = Changed::new(dialect, table, &query).get_result(conn).optional()? else {
+        let changed = Changed { dialect, changes, query: query() };
+        let Some(changed) = changed.get_result(conn).optional()? else {
             return Ok(Over { with: String::new(), query: query() }.get_result(conn)?);
         };
         let (base_id, epoch, created, gone): (String, i64, i64, i64) = changed;
@@ -135,26 +168,20 @@ impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Over<Q> {
     }
 }
 
-/// The base that a count is over, how many of the rows that the bound session has created or edited a query counts, and
-/// how many of the base rows that they hide: in one statement, since on PostgreSQL each is a trip to the server.
-struct Changed<Q> {
+/// The rows of a table that the bound session has changed, each selection in front of a query over the table.
+struct Changes {
+    /// Those that it has created or edited.
     present: String,
+    /// Those of the base that they hide.
     hidden: String,
-    from: &'static str,
-    query: Q,
 }
 
-impl<Q> Changed<Q> {
-    fn new(dialect: Dialect, table: KeyedTable, query: impl Fn() -> Q) -> Self {
-        let (from, live) = match dialect {
-            // What the connection was opened over, which is what it reads.
-            Dialect::Sqlite => ("temp.demo_connection", "(select layer from temp.demo_binding)"),
-            Dialect::Postgres => ("demo.demo_base", "demo.live_layer()"),
-        };
+impl Changes {
+    fn of(dialect: Dialect, table: KeyedTable) -> Self {
         // SQLite keeps the order of a cross join: it begins with the session's few rows.
-        let join_base = match dialect {
-            Dialect::Sqlite => "cross join",
-            Dialect::Postgres => "join",
+        let (live, join_base) = match dialect {
+            Dialect::Sqlite => ("(select layer from temp.demo_binding)", "cross join"),
+            Dialect::Postgres => ("demo.live_layer()", "join"),
         };
         let change = dialect.change_table(table.name);
         let same = table.key.iter().map(|column| format!("b.{0} = o.{0}", quote(column)));
@@ -165,13 +192,16 @@ impl<Q> Changed<Q> {
             dialect.base_table(table.name),
             join(same, " and ")
         );
-        Self {
-            present: instead_of(table, &present),
-            hidden: instead_of(table, &hidden),
-            from,
-            query: query(),
-        }
+        Self { present: instead_of(table, &present), hidden: instead_of(table, &hidden) }
     }
+}
+
+/// The base that a count is over, how many of the rows that the bound session has created or edited a query counts, and
+/// how many of the base rows that they hide: in one statement, since on PostgreSQL each is a trip to the server.
+struct Changed<Q> {
+    dialect: Dialect,
+    changes: Option<Changes>,
+    query: Q,
 }
 
 impl<Q> QueryId for Changed<Q> {
@@ -188,14 +218,22 @@ impl<Q> RunQueryDsl<AnyConnection> for Changed<Q> {}
 impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Changed<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         out.push_sql("select base_id, epoch");
-        for rows in [&self.present, &self.hidden] {
-            out.push_sql(", (");
-            out.push_sql(rows);
-            self.query.walk_ast(out.reborrow())?;
-            out.push_sql(")");
+        match &self.changes {
+            Some(changes) => {
+                for rows in [&changes.present, &changes.hidden] {
+                    out.push_sql(", (");
+                    out.push_sql(rows);
+                    self.query.walk_ast(out.reborrow())?;
+                    out.push_sql(")");
+                }
+            }
+            None => out.push_sql(", cast(0 as bigint), cast(0 as bigint)"),
         }
-        out.push_sql(" from ");
-        out.push_sql(self.from);
+        out.push_sql(match self.dialect {
+            // What the connection was opened over, which is what it reads.
+            Dialect::Sqlite => " from temp.demo_connection",
+            Dialect::Postgres => " from demo.demo_base",
+        });
         Ok(())
     }
 }

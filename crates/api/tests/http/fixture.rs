@@ -15,7 +15,7 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::web;
 use chrono::{DateTime, Duration, Utc};
 use demo_reset_api::{AppState, Clock, Engine, ServerConfig, SignInLimits, System, app, hash_password};
-use demo_reset_persistence::{AnyConnection, AttachOptions, Database, DatabaseUrl, OpenOptions, load_base};
+use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use serde_json::Value;
@@ -209,8 +209,7 @@ impl Home {
 
     /// Opens the database, as a server does when it starts.
     fn open_with(&self, options: OpenOptions, now: DateTime<Utc>) -> Database {
-        let attach = AttachOptions { tables: None, tracking_columns: true };
-        let mut options = OpenOptions { attach, ..options };
+        let mut options = OpenOptions { attach: demo_reset_compliance::attach_options(), ..options };
         if options.connection_timeout == OpenOptions::default().connection_timeout {
             // A machine with much else to do takes its time to open a connection, which no test is about.
             options.connection_timeout = std::time::Duration::from_secs(60);
@@ -284,8 +283,7 @@ fn postgres_template() -> &'static str {
         on_postgres(&format!("create database {name}"));
         let url: DatabaseUrl = postgres_url(&name).parse().unwrap();
         load(&url, POSTGRES_TABLES);
-        let attach = AttachOptions { tables: None, tracking_columns: true };
-        let options = OpenOptions { attach, ..Default::default() };
+        let options = OpenOptions { attach: demo_reset_compliance::attach_options(), ..Default::default() };
         drop(Database::open(&url, options, DateTime::UNIX_EPOCH).unwrap());
         // A template must have no connections; the pool's close in the background.
         on_postgres(&format!(

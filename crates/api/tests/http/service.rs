@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use chrono::Duration;
 use demo_reset_api::{AppState, Engine, ServerConfig, System};
-use demo_reset_persistence::{AttachOptions, Database, OpenOptions};
+use demo_reset_persistence::{Database, OpenOptions};
 use serde_json::{Value, json};
 
 use crate::fixture::{ANN, BEN, Backend, CASE, Server, no_limits, on_each_database};
@@ -113,7 +113,7 @@ async fn writes_beyond_the_limit_are_refused_and_others_go_on(backend: Backend) 
 
 async fn a_full_session_is_told_so_and_can_be_reset(backend: Backend) {
     let mut server = Server::on(backend).await;
-    let attach = AttachOptions { tables: None, tracking_columns: true };
+    let attach = demo_reset_compliance::attach_options();
     let options = OpenOptions { attach, max_layer_changes: 4, ..Default::default() };
     let database = Database::open(&server.home.url(), options, demo_now()).unwrap();
     let engine = Engine::with(database, server.clock.clone(), std::sync::Arc::new(System));
