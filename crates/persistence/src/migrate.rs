@@ -98,3 +98,68 @@ where
     let known: Vec<Box<dyn Migration<DB>>> = source.migrations().map_err(failed)?;
     Ok(known.iter().map(|m| (m.name().version().to_string(), m.name().to_string())).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::sql_types::BigInt;
+    use diesel::{Connection, RunQueryDsl};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = BigInt)]
+        found: i64,
+    }
+
+    fn found(conn: &mut SqliteConnection, query: &str) -> i64 {
+        diesel::sql_query(query).get_result::<Found>(conn).unwrap().found
+    }
+
+    /// One that foreign keys hold for, as for every connection of the engine's.
+    fn empty_file() -> SqliteConnection {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        conn.batch_execute("pragma foreign_keys = on").unwrap();
+        conn
+    }
+
+    const MADE: &str = "
+        insert into demo_base (one, base_id, epoch, tracking_columns, stamp) values (1, 'base', 1, 0, '');
+        insert into demo_user_sessions
+          (number, id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch)
+          values (1, 'a', 'acme', 'ann', '', '', 16777217, 1), (7, 'b', 'acme', 'ben', '', '', 117440513, 1);
+        insert into demo_sequences values (1, 'cases/2026', 4501);
+        insert into demo_archives
+          (session_number, ordinal, id, session_id, layer, epoch, archived_at, expires_at, counts)
+          values (1, 1, 'x', 'a', 16777216, 1, '', '', '{}');
+        delete from demo_user_sessions where number = 7;";
+
+    #[test]
+    fn sessions_and_what_belongs_to_them_outlast_the_sequence_of_their_numbers() {
+        let mut conn = empty_file();
+        let all: Vec<Box<dyn Migration<Sqlite>>> = SQLITE.migrations().unwrap();
+        let at = all.iter().position(|m| m.name().to_string().contains("without_sequence")).unwrap();
+        for migration in &all[..at] {
+            migration.run(&mut conn).unwrap();
+        }
+        conn.batch_execute(MADE).unwrap();
+        let all_there = |conn: &mut SqliteConnection| {
+            let rows = "select (select count(*) from demo_user_sessions where number = 1 and user_id = 'ann') \
+                 + (select count(*) from demo_sequences) + (select count(*) from demo_archives) as found";
+            assert_eq!(found(conn, rows), 3);
+            assert_eq!(found(conn, "select count(*) as found from pragma_foreign_key_check"), 0);
+            assert_eq!(found(conn, "select foreign_keys as found from pragma_foreign_keys"), 1);
+            conn.batch_execute("insert into demo_sequences values (99, 'none', 1)").unwrap_err();
+        };
+        for run in ["once", "and again, as where it was cut off before it was noted as done"] {
+            all[at].run(&mut conn).unwrap_or_else(|error| panic!("{run}: {error}"));
+            all_there(&mut conn);
+        }
+        let highest = "select highest_number as found from demo_removed_sessions";
+        assert_eq!(found(&mut conn, highest), 7, "of a session that was removed before");
+        all[at].revert(&mut conn).unwrap();
+        all_there(&mut conn);
+        let sequence = "select seq as found from sqlite_sequence where name = 'demo_user_sessions'";
+        assert_eq!(found(&mut conn, sequence), 7);
+    }
+}

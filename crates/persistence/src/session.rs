@@ -31,8 +31,15 @@ struct SessionRow {
     live_layer: i64,
 }
 
-const COLUMNS: &str = "select id, organization_id, user_id, created_at, last_activity_at, live_layer \
-    from demo_user_sessions";
+/// What a [`SessionRow`] is read from.
+macro_rules! select_session {
+    ($from:literal) => {
+        concat!("select id, organization_id, user_id, created_at, last_activity_at, live_layer from ", $from)
+    };
+}
+
+fixed_text!(SessionOfUser, select_session!("demo_user_sessions where organization_id = ? and user_id = ?"));
+fixed_text!(SessionById, select_session!("demo_user_sessions where id = ?"));
 
 impl SessionRow {
     fn session(self) -> Result<Session> {
@@ -49,16 +56,14 @@ impl SessionRow {
 
 /// The user's session, if there is one.
 pub(crate) fn session_find(link: &mut Link<'_>, user: &UserKey) -> Result<Option<Session>> {
-    let row: Option<SessionRow> = link.first(Sql::new(
-        &format!("{COLUMNS} where organization_id = ? and user_id = ?"),
-        [user.organization().into(), user.user().into()],
-    ))?;
+    let values = [user.organization().into(), user.user().into()];
+    let row: Option<SessionRow> = link.first(Fixed::<SessionOfUser, 2>::new(values))?;
     row.map(SessionRow::session).transpose()
 }
 
 /// The session of that id, if there is one.
 pub(crate) fn session_by_id(link: &mut Link<'_>, id: SessionId) -> Result<Option<Session>> {
-    let row: Option<SessionRow> = link.first(Sql::new(&format!("{COLUMNS} where id = ?"), [id.0.into()]))?;
+    let row: Option<SessionRow> = link.first(Fixed::<SessionById, 1>::new([id.0.into()]))?;
     row.map(SessionRow::session).transpose()
 }
 
@@ -68,21 +73,29 @@ struct NumberRow {
     number: i64,
 }
 
+/// The number that no session has had yet.
+macro_rules! next_number {
+    () => {
+        "(max(coalesce((select max(number) from demo_user_sessions), 0), \
+         (select highest_number from demo_removed_sessions)) + 1)"
+    };
+}
+
 fixed_text!(
-    /// Its number first: the first layer follows from it, as [`layer_of`](crate::binding::layer_of) has it. Numbers are
-    /// not given out twice.
+    /// The first layer follows from the number, as [`layer_of`](crate::binding::layer_of) has it. Values and no SELECT: SQLite
+    /// would put aside what it selects from the table that it inserts into.
     CreateOnSqlite,
-    "insert into demo_user_sessions \
-     (number, id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
-     select n.number, ?, ?, ?, ?, ?, n.number * 16777216 + 1, (select epoch from demo_base) \
-     from (select coalesce((select seq from sqlite_sequence where name = 'demo_user_sessions'), 0) + 1 as number) n \
-     where true on conflict (organization_id, user_id) do nothing"
+    concat!(
+        "insert into demo_user_sessions \
+         (number, id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch) \
+         values (",
+        next_number!(),
+        ", ?, ?, ?, ?, ?, ",
+        next_number!(),
+        " * 16777216 + 1, (select epoch from demo_base)) on conflict (organization_id, user_id) do nothing"
+    )
 );
-fixed_text!(
-    SessionOnPostgres,
-    "select id, organization_id, user_id, created_at, last_activity_at, live_layer \
-     from demo.session_of(?, ?, ?, ?, ?)"
-);
+fixed_text!(SessionOnPostgres, select_session!("demo.session_of(?, ?, ?, ?, ?)"));
 const _: () =
     assert!(LAYERS_PER_SESSION == 16_777_216, "the number in CreateOnSqlite, and in demo.number_first_layer");
 

@@ -1,9 +1,11 @@
 //! Sessions, binding, verification and cleanup.
 
 use chrono::Duration;
-use demo_reset_domain::{ArchiveId, OnConflict, SessionId, UserKey};
+use demo_reset_domain::{ArchiveId, IDLE_AFTER, OnConflict, SessionId, UserKey};
 use demo_reset_persistence::{AnyConnection, Database, Error, load_base, next_number};
 use diesel::connection::SimpleConnection;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, dump, now, on_each_database, options, tables};
@@ -146,6 +148,35 @@ on_each_database! { fn numbers_handed_out_are_never_handed_out_again(backend) {
     session.write("delete from notes").unwrap();
     session.reset();
     assert_eq!((next(4_500), next(6_000), next(0)), (4_503, 6_001, 6_002));
+}}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+on_each_database! { fn the_number_of_a_removed_session_is_not_given_to_another(backend) {
+    let fixture = Fixture::library(backend);
+    let database = &fixture.database;
+    let number_of = |name: &str, at| {
+        let user = UserKey::new("acme", name).unwrap();
+        database.session(&user, SessionId(Uuid::new_v4()), at).unwrap();
+        let number = |conn: &mut AnyConnection| {
+            let query = format!("select number from demo_user_sessions where user_id = '{name}'");
+            Ok::<_, Error>(diesel::sql_query(query).get_result::<Number>(conn).unwrap().number)
+        };
+        database.read_base(number).unwrap()
+    };
+    let of_ann = number_of("ann", now());
+    let of_ben = number_of("ben", now());
+    assert!(of_ben > of_ann);
+    let later = now() + IDLE_AFTER + Duration::days(1);
+    assert_eq!(number_of("ann", later), of_ann, "whose session is in use");
+    let report = database.cleanup(later, &mut || ArchiveId(Uuid::new_v4())).unwrap();
+    assert_eq!(report.sessions_removed, 1);
+    let of_cal = number_of("cal", later);
+    assert!(of_cal > of_ben, "{of_cal} after {of_ben}");
 }}
 
 on_each_database! { fn the_base_refuses_every_write_of_any_program(backend) {
