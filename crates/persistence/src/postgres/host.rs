@@ -209,26 +209,29 @@ fn unguard(link: &mut Link<'_>) -> Result<()> {
 const REFUSE_BINDING: &str = "do $do$
 declare f record;
 begin
-  for f in select p.oid, pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result
-    from pg_proc p where p.pronamespace = 'demo'::regnamespace and p.proname = 'bind_session'
-    and not exists (select 1 from pg_proc o where o.pronamespace = p.pronamespace and o.proname = 'bind_session_attached')
+  for f in select p.oid, p.proname::text as name, pg_get_function_arguments(p.oid) as arguments,
+      pg_get_function_result(p.oid) as result
+    from pg_proc p where p.pronamespace = 'demo'::regnamespace and p.proname in ('bind_session', 'bind_user')
+    and not exists (select 1 from pg_proc o
+      where o.pronamespace = p.pronamespace and o.proname = p.proname || '_attached')
   loop
-    execute format('alter function %s rename to bind_session_attached', f.oid::regprocedure);
-    execute format('create function demo.bind_session(%s) returns %s language plpgsql as $$ begin raise exception '
+    execute format('alter function %s rename to %I', f.oid::regprocedure, f.name || '_attached');
+    execute format('create function demo.%I(%s) returns %s language plpgsql as $$ begin raise exception '
       || quote_literal('demo-reset: sessions are suspended') || ' using errcode = ' || quote_literal('55000')
-      || ', hint = ' || quote_literal('demo-reset attach takes them up again.') || '; end $$', f.arguments, f.result);
+      || ', hint = ' || quote_literal('demo-reset attach takes them up again.') || '; end $$',
+      f.name, f.arguments, f.result);
   end loop;
 end
 $do$;";
 
 const ALLOW_BINDING: &str = "do $do$
-declare f regprocedure;
+declare f record;
 begin
-  for f in select p.oid::regprocedure from pg_proc p
-    where p.pronamespace = 'demo'::regnamespace and p.proname = 'bind_session_attached'
+  for f in select p.oid::regprocedure as attached, replace(p.proname, '_attached', '') as name from pg_proc p
+    where p.pronamespace = 'demo'::regnamespace and p.proname in ('bind_session_attached', 'bind_user_attached')
   loop
-    execute format('drop function %s', replace(f::text, 'bind_session_attached', 'bind_session'));
-    execute format('alter function %s rename to bind_session', f);
+    execute format('drop function %s', replace(f.attached::text, f.name || '_attached', f.name));
+    execute format('alter function %s rename to %I', f.attached, f.name);
   end loop;
 end
 $do$;";

@@ -286,8 +286,18 @@ on_each_database! { fn a_migration_between_suspend_and_attach_keeps_every_change
                insert into things values (9, 'new', 'n'); update things set name = 'kept' where id = 3").unwrap();
     suspend(&host.url).unwrap();
     assert_eq!(status(&host.url, now()).unwrap().unwrap().state, HostState::Suspended);
-    let refused = database.write(ann.id, now(), |_| Ok::<_, Error>(()));
-    assert!(matches!(refused, Err(Error::Suspended)), "{refused:?}");
+    let user = UserKey::new("any text: ✓", "ann").unwrap();
+    let nothing = |_: &mut AnyConnection| Ok::<_, Error>(());
+    let all_refused = || {
+        let all = [
+            database.read(ann.id, nothing),
+            database.write(ann.id, now(), nothing),
+            database.read_as(&user, ann.id, now(), nothing),
+            database.write_as(&user, ann.id, now(), nothing),
+        ];
+        assert!(all.iter().all(|refused| matches!(refused, Err(Error::Suspended))), "{all:?}");
+    };
+    all_refused();
     host.outsider().batch_execute("
         alter table things add column price integer default 5;
         update things set price = 7 where id = 1;
@@ -299,6 +309,8 @@ on_each_database! { fn a_migration_between_suspend_and_attach_keeps_every_change
     assert_eq!((report.adapted[0].changes, report.reconciled[0].now_created, report.reconciled[0].now_edited), (4, 1, 1));
     let database = Database::open_attached(&host.url, OpenOptions::default(), now()).unwrap();
     let ann = Ann::new(backend, &database, "ann");
+    database.read_as(&user, ann.id, now(), nothing).unwrap();
+    database.write_as(&user, ann.id, now(), nothing).unwrap();
     let rows = "select id || ' ' || name || ' ' || coalesce(price, -1) as value from things order by id";
     assert_eq!(ann.query(rows), ["1 mine 7", "3 kept 5", "9 new 5"]);
     ann.reset();
