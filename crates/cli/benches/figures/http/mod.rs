@@ -91,7 +91,7 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
     let ours = Target { address: ours.address.clone(), is_bare: false, server: ours };
     let bare = Target { address: bare.address.clone(), is_bare: true, server: bare };
     let (length, turns) = match report.effort {
-        Effort::Whole => (Duration::from_secs(8), 5),
+        Effort::Whole => (Duration::from_secs(2), 20),
         Effort::Quick => (Duration::from_secs(2), 3),
     };
     // Sessions are made and pools are filled.

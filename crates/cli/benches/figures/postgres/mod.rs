@@ -1,5 +1,5 @@
 //! The same promises on PostgreSQL. `cargo xtask bench` starts a cluster of its own for them, with the settings that
-//! a server has: what is committed is synced.
+//! a server has: what is committed is synced. Only autovacuum is off, and each database vacuumed when it is filled.
 
 mod alternatives;
 mod loading;

@@ -155,12 +155,17 @@ fn measure_beside(cluster: &Cluster, size: Size, others: usize, report: &mut Rep
         ),
     )?;
     let asked = [organization.as_str(), case.as_str()];
+    let mut sessions = Vec::new();
     for changes in CHANGES {
         let session = world.session(&format!("reads over {changes} changes"))?;
         for table in ["cases", "investigations"] {
             let some = format!("select id from {table} order by created_at desc, id limit {changes}");
             world.run(session, &format!("update {table} set status = 'CLOSED' where id in ({some})"))?;
         }
+        sessions.push((changes, session));
+    }
+    cluster.settle(world.size.database())?;
+    for (changes, session) in sessions {
         let of = format!(
             "{} base rows, {changes} edited cases and as many investigations, {} other sessions",
             thousands(world.size.rows()),

@@ -17,8 +17,15 @@ use crate::resets::{GOAL, Resettable, flatness};
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
 /// How many other sessions there are, over each size of the base.
-const SETTINGS: [(Size, &[usize]); 3] =
-    [(Size::HundredThousand, &[10, 10_000]), (Size::TenThousand, &[10]), (Size::Million, &[10, 10_000])];
+const SETTINGS: [(Size, &[usize]); 4] = [
+    (Size::HundredThousand, &[10, 10_000]),
+    (Size::TenThousand, &[10]),
+    (Size::FiveMillion, &[10_000]),
+    (Size::Million, &[10, 10_000]),
+];
+
+/// The largest base that is put back as a whole: five million rows would take minutes each time.
+const MOST_RESTORED: u64 = 1_000_000;
 
 /// Resets and undos in each setting.
 const ROUNDS: usize = 60;
@@ -47,9 +54,9 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reset, undo and the making of a session",
-        "each in one-row commits of the same database, measured in turns; and against what restores a whole database of that \
-         size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and `pg_restore --jobs=2`, each spared what it can be. The \
-         changes are subjects that the session has created.",
+        "each in one-row commits of the same database, measured in turns, each after a page of cases was read from it, as in a server; and \
+         against what restores a whole database of that size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and \
+         `pg_restore --jobs=2`, each spared what it can be. The changes are subjects that the session has created.",
     );
     let mut ratios: [Vec<f64>; 3] = Default::default();
     // Of all settings it shows the last, the largest: the others would lie on the same lines.
@@ -76,9 +83,15 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             cluster.settle(size.database())?;
             let mut one_row = one_row_commit(cluster, size)?;
             let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
-            let mut commit =
-                || Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?);
-            let mut make = || time(|| world.session(&random_id().to_string()));
+            let Some((_, any)) = sessions.first() else { continue };
+            let mut commit = || {
+                any.show_a_page()?;
+                Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?)
+            };
+            let mut make = || {
+                any.show_a_page()?;
+                time(|| world.session(&random_id().to_string()))
+            };
             let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
             work.extend([&mut commit as Work<'_>, &mut make]);
             let samples = all_in_turns(5, report.effort.rounds(ROUNDS), &mut work)?;
@@ -100,6 +113,9 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             }
             let name = format!("PostgreSQL: making of a session, {beside}");
             ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
+        }
+        if size.rows() > MOST_RESTORED {
+            continue;
         }
         // Sessions change nothing of the base, so what they are compared with is the same for all of them.
         for (alternative, samples) in restores(cluster, size)? {

@@ -127,6 +127,8 @@ pub(crate) enum Size {
     HundredThousand,
     /// 100,000 cases, an investigation of each, and audit entries that make it a million rows.
     Million,
+    /// The same with audit entries that make it five million rows.
+    FiveMillion,
 }
 
 impl Size {
@@ -135,6 +137,7 @@ impl Size {
             Self::TenThousand => 10_000,
             Self::HundredThousand => 100_000,
             Self::Million => 1_000_000,
+            Self::FiveMillion => 5_000_000,
         }
     }
 
@@ -143,6 +146,7 @@ impl Size {
             Self::TenThousand => "bench_10k",
             Self::HundredThousand => "bench_100k",
             Self::Million => "bench_1m",
+            Self::FiveMillion => "bench_5m",
         }
     }
 }
@@ -278,11 +282,11 @@ fn resize(cluster: &Cluster, size: Size) -> Result<()> {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         Ok(format!(
-            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 60) n limit {count};",
+            "insert into public.{table} select {} from kept.{table} r, generate_series(1, 1000) n limit {count};",
             values.join(", ")
         ))
     };
-    if size == Size::Million {
+    if matches!(size, Size::Million | Size::FiveMillion) {
         let number = ("reference_number", "r.reference_number || '-' || n");
         let later = ("created_at", "r.created_at + n * interval '61 minutes'");
         build.push_str(&more("cases", &[ID, number, later], "100000 - (select count(*) from kept.cases)")?);
