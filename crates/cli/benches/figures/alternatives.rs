@@ -239,7 +239,7 @@ impl Compared<'_> {
             2,
             report.effort.rounds(30),
             [
-                &mut || one.reset_and_undo(),
+                &mut || one.reset_and_undo(|_| Ok(())),
                 &mut || bare.borrow_mut().delete_and_insert(),
                 &mut || changesets.as_mut().map_or(Ok(Duration::ZERO), Changesets::reset_and_undo),
                 &mut || bare.borrow_mut().commit_one_row(),

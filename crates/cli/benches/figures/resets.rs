@@ -67,12 +67,12 @@ impl Resettable {
         Ok(())
     }
 
-    /// Resets and takes it back, each after a page; how long the reset took. The undo is kept aside.
-    pub(crate) fn reset_and_undo(&self) -> Result<Duration> {
+    /// Resets and takes it back, each after `before`; how long the reset took. The undo is kept aside.
+    pub(crate) fn reset_and_undo(&self, before: impl Fn(&Self) -> Result<()>) -> Result<Duration> {
         let [of_reset, of_undo] = [random_id(), random_id()].map(ArchiveId);
-        self.show_a_page()?;
+        before(self)?;
         let reset = time(|| self.database.reset(self.session, of_reset, NOW))?;
-        self.show_a_page()?;
+        before(self)?;
         let undo = time(|| self.database.undo(self.session, None, OnConflict::Fail, of_undo, NOW))?;
         self.undo.borrow_mut().push(undo);
         Ok(reset)
@@ -124,7 +124,10 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut one_row = one_row_commit(&fixture.path("one-row.db"))?;
-        let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
+        let mut resets = sessions
+            .iter()
+            .map(|(_, one)| || one.reset_and_undo(Resettable::show_a_page))
+            .collect::<Vec<_>>();
         let Some((_, any)) = sessions.first() else { continue };
         let mut commit = || {
             any.show_a_page()?;

@@ -82,7 +82,10 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                 .collect::<Result<Vec<_>>>()?;
             cluster.settle(size.database())?;
             let mut one_row = one_row_commit(cluster, size)?;
-            let mut resets = sessions.iter().map(|(_, one)| || one.reset_and_undo()).collect::<Vec<_>>();
+            let mut resets = sessions
+                .iter()
+                .map(|(_, one)| || one.reset_and_undo(Resettable::show_a_page))
+                .collect::<Vec<_>>();
             let Some((_, any)) = sessions.first() else { continue };
             let mut commit = || {
                 any.show_a_page()?;
