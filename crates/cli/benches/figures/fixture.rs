@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveDate, Utc};
+use demo_reset_compliance::attach_options;
 use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData, SeedError};
 use demo_reset_domain::{SessionId, UserKey};
-use demo_reset_persistence::{AnyConnection, AttachOptions, Database, DatabaseUrl, OpenOptions, load_base};
+use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -42,18 +43,6 @@ pub(crate) struct Setting {
     pub(crate) base: Base,
     pub(crate) others: u32,
 }
-
-/// The tables of the demo's records, which a view gives three more columns.
-pub(crate) const RECORDS: [&str; 8] = [
-    "cases",
-    "rius",
-    "riu_case_associations",
-    "subjects",
-    "case_messages",
-    "investigations",
-    "investigation_notes",
-    "audit_logs",
-];
 
 /// Changes of each other session.
 pub(crate) const CHANGES_OF_OTHERS: usize = 50;
@@ -98,9 +87,8 @@ impl Fixture {
             Base::TenThousand => load(&url, |conn| conn.batch_execute(WITHOUT_CHILDREN))?,
             Base::FiveMillion => load(&url, |conn| add_entries(conn, 5_000_000))?,
         }
-        let attach =
-            AttachOptions { tables: Some(RECORDS.map(str::to_owned).to_vec()), tracking_columns: true };
-        let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
+        let options = OpenOptions { attach: attach_options(), ..OpenOptions::default() };
+        let database = Database::open(&url, options, NOW)?;
         std::thread::sleep(STANDS_STILL);
         let base_rows = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         let fixture = Self { database, base_rows, folder };

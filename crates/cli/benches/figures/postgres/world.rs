@@ -3,8 +3,9 @@
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use demo_reset_compliance::attach_options;
 use demo_reset_domain::{SessionId, UserKey};
-use demo_reset_persistence::{AttachOptions, Database, DatabaseUrl, Error, OpenOptions, load_base};
+use demo_reset_persistence::{Database, DatabaseUrl, Error, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -167,12 +168,9 @@ impl World {
             cluster.seed(name)?;
             resize(cluster, size)?;
         }
-        let tables = cluster.tables(name)?;
-        let reference = ["organizations", "users", "categories", "locations", "employees"];
-        let tables = tables.into_iter().filter(|table| !reference.contains(&table.as_str())).collect();
-        let attach = AttachOptions { tables: Some(tables), tracking_columns: true };
         let url: DatabaseUrl = cluster.url(name)?.parse()?;
-        let database = Database::open(&url, OpenOptions { attach, ..OpenOptions::default() }, NOW)?;
+        let options = OpenOptions { attach: attach_options(), ..OpenOptions::default() };
+        let database = Database::open(&url, options, NOW)?;
         let rows: u64 = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         ensure!(rows == size.rows(), "{rows} base rows instead of {}", size.rows());
         Ok(Self { size, database })
