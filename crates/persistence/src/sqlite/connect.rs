@@ -10,9 +10,9 @@ use diesel::{Connection, QueryableByName, SqliteConnection};
 use super::{attach, base_file};
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::error::{Error, Result};
-use crate::search;
 use crate::sql_text::literal;
 use crate::url::file_uri;
+use crate::{reset, search};
 
 /// What every connection needs. `recursive_triggers` also makes REPLACE fire the DELETE trigger of what it
 /// overwrites; `busy_timeout` is in milliseconds.
@@ -93,6 +93,7 @@ impl Connector {
 
     fn make_objects(&self, conn: &mut SqliteConnection) -> Result<()> {
         search::register(conn)?;
+        reset::register(conn)?;
         let mut link = Link::Sqlite(conn);
         let active: Option<BaseId> = link.first(Sql::new("select base_id from main.demo_base", []))?;
         let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
