@@ -816,8 +816,8 @@ impl Database {
         Ok(ResetReport { archive, base_is_sealed })
     }
 
-    /// Brings an archive back: the newest available, or the `wanted` one. `new_id` names the archive that a
-    /// conflict may need. All or nothing.
+    /// Brings an archive back: the newest available, or the `wanted` one. `new_id` names this request, and the archive
+    /// that a conflict may need: no other may have it. All or nothing.
     ///
     /// # Errors
     /// [`Error::Undo`], [`Error::UndoConflict`], [`Error::UnknownSession`], or those of the database; nothing is
@@ -840,8 +840,8 @@ impl Database {
             DatabaseUrl::Sqlite(_) => self.with_connection(Mode::Write, |conn| {
                 in_transaction_if_any(conn, Mode::WriteFirst, unchanged)
             })?,
-            // One statement, and so a transaction of its own.
-            DatabaseUrl::Postgres(_) => self.with_connection(Mode::Write, unchanged)?,
+            // One statement, and so a transaction of its own, which may be repeated: it undoes once for one request.
+            DatabaseUrl::Postgres(_) => self.begin_on(Mode::Write, unchanged)?.1,
         };
         match undone {
             Some(report) => Ok(report),

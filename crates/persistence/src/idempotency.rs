@@ -47,7 +47,7 @@ pub struct UndoRequest {
     pub wanted: Option<ArchiveId>,
     /// What is done about conflicts.
     pub on_conflict: OnConflict,
-    /// The id of the archive that a conflict may need.
+    /// The id of this request, and of the archive that a conflict may need: no other has it.
     pub new_id: ArchiveId,
     /// When.
     pub now: DateTime<Utc>,

@@ -45,7 +45,7 @@ fixed_text!(
     MarkRestored,
     "update demo_archives set restored_at = ? where session_number = ? and ordinal = ?"
 );
-fixed_text!(UndoOnPostgres, "select id, counts from demo.undo_reset(?, ?, ?)");
+fixed_text!(UndoOnPostgres, "select id, counts from demo.undo_reset(?, ?, ?, ?)");
 
 /// An archive that can become live as it is.
 #[derive(QueryableByName)]
@@ -69,13 +69,15 @@ struct MadeLiveRow {
 /// The undo of most days: nothing was changed since the reset and the base is the same, so that the archived layer becomes
 /// live as it is. Nothing is done where that cannot be, for whatever reason: [`undo`] does what can be done, or says why
 /// not. Looks at the engine's own tables alone. On SQLite it runs in a writing transaction, of which it may be the first
-/// statement; on PostgreSQL it is one statement, and outside of a transaction one by itself.
+/// statement; on PostgreSQL it is one statement, and outside of a transaction one by itself, which answers as before where
+/// the same request is repeated.
 pub(crate) fn undo_unchanged(link: &mut Link<'_>, request: &UndoRequest) -> Result<Option<UndoReport>> {
     let wanted = request.wanted.map(|id| id.0);
     let counts = match link.dialect() {
         Dialect::Postgres => {
-            let values = [request.session.0.into(), wanted.into(), request.now.into()];
-            let made: Option<MadeLiveRow> = link.first(Fixed::<UndoOnPostgres, 3>::new(values))?;
+            let values =
+                [request.session.0.into(), wanted.into(), request.new_id.0.into(), request.now.into()];
+            let made: Option<MadeLiveRow> = link.first(Fixed::<UndoOnPostgres, 4>::new(values))?;
             made.map(|made| made.counts)
         }
         Dialect::Sqlite => {

@@ -66,20 +66,20 @@ pub(crate) fn in_turns<const N: usize>(
     rounds: usize,
     mut work: [Work<'_>; N],
 ) -> anyhow::Result<[Samples; N]> {
-    let samples = all_in_turns(warm_up, rounds, &mut work)?;
+    let samples = all_in_turns(warm_up, rounds, &mut work, &mut Random::new(0))?;
     let mut samples = samples.into_iter();
     Ok(std::array::from_fn(|_| samples.next().unwrap_or_default()))
 }
 
-/// [`in_turns`] of as many kinds of work as there are.
+/// [`in_turns`] of as many kinds of work as there are, in orders that are taken from `random`.
 pub(crate) fn all_in_turns(
     warm_up: usize,
     rounds: usize,
     work: &mut [Work<'_>],
+    random: &mut Random,
 ) -> anyhow::Result<Vec<Samples>> {
     let mut samples = vec![Samples::default(); work.len()];
     let mut order: Vec<usize> = (0..work.len()).collect();
-    let mut random = Random::new(0);
     for round in 0..warm_up + rounds {
         random.shuffle(&mut order);
         for &index in &order {
@@ -90,6 +90,25 @@ pub(crate) fn all_in_turns(
         }
     }
     Ok(samples)
+}
+
+/// Measures several worlds in blocks: in each, one world after the other has its share, in another order each time. Within its
+/// share the processor's caches stay with one world, as in a server. Over half an hour a machine changes how fast it is by more
+/// than the worlds differ; so all of them meet it alike.
+pub(crate) fn in_blocks<T>(
+    blocks: usize,
+    worlds: &mut [T],
+    mut measure_share: impl FnMut(&mut T, &mut Random) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut random = Random::new(0);
+    let mut order: Vec<&mut T> = worlds.iter_mut().collect();
+    for _ in 0..blocks {
+        random.shuffle(&mut order);
+        for world in &mut order {
+            measure_share(world, &mut random)?;
+        }
+    }
+    Ok(())
 }
 
 /// A small generator of numbers, the same in each run: a xorshift.
@@ -108,7 +127,7 @@ impl Random {
         (self.0 % limit.max(1) as u64) as usize
     }
 
-    fn shuffle(&mut self, items: &mut [usize]) {
+    fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

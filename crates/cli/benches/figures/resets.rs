@@ -1,6 +1,7 @@
 //! Reset, undo and the making of a session, against the smallest commit that there is.
 
 use std::cell::{Ref, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -10,7 +11,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::fixture::{Base, Fixtures, NOW, Setting, random_id, thousands};
-use crate::measure::{Samples, Work, all_in_turns, time};
+use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, time};
 use crate::plot::Plot;
 use crate::report::Report;
 
@@ -27,6 +28,15 @@ const SETTINGS: [Setting; 6] = [
 
 /// How long one may take, in one-row commits.
 pub(crate) const GOAL: f64 = 1.5;
+
+/// Every setting is measured in so many blocks.
+pub(crate) const BLOCKS: usize = 10;
+
+/// The rounds of a setting in each block.
+const ROUNDS: usize = 20;
+
+/// Those at the beginning of a setting's share that do not count: the processor's caches hold another world then.
+const WARM_UP: usize = 3;
 
 /// How far the largest may be from the smallest, over all settings.
 const FLAT: f64 = 1.2;
@@ -100,63 +110,143 @@ impl Resettable {
     }
 }
 
+/// One setting: sessions that are reset and undone, and what that is compared with.
+pub(crate) struct Place {
+    /// The sessions, by their number of changes, and how long their resets took.
+    sessions: Vec<(usize, Resettable, Samples)>,
+    /// Makes the smallest commit that there is, and tells how long it took.
+    commit: Timed,
+    /// Makes a session.
+    make: Timed,
+    pub(crate) commits: Samples,
+    pub(crate) made: Samples,
+}
+
+/// Some work, and how long it took.
+type Timed = Box<dyn FnMut() -> Result<Duration>>;
+
+impl Place {
+    pub(crate) fn new(
+        sessions: Vec<(usize, Resettable)>,
+        commit: impl FnMut() -> Result<Duration> + 'static,
+        make: impl FnMut() -> Result<Duration> + 'static,
+    ) -> Self {
+        let sessions = sessions.into_iter().map(|(changes, one)| (changes, one, Samples::default()));
+        Self {
+            sessions: sessions.collect(),
+            commit: Box::new(commit),
+            make: Box::new(make),
+            commits: Samples::default(),
+            made: Samples::default(),
+        }
+    }
+
+    /// Measures so many rounds more.
+    pub(crate) fn measure(&mut self, rounds: usize, random: &mut Random) -> Result<()> {
+        let undos: Vec<Samples> = self.sessions.iter().map(|(_, one, _)| one.undo.take()).collect();
+        self.take_turns(WARM_UP, random)?;
+        for ((_, one, _), undos) in self.sessions.iter().zip(undos) {
+            one.undo.replace(undos);
+        }
+        let samples = self.take_turns(rounds, random)?;
+        let resets = self.sessions.iter_mut().map(|(.., resets)| resets);
+        resets
+            .chain([&mut self.commits, &mut self.made])
+            .zip(&samples)
+            .for_each(|(all, more)| all.extend(more));
+        Ok(())
+    }
+
+    /// Resets and undos of each session, commits, and sessions made, in turns.
+    fn take_turns(&mut self, rounds: usize, random: &mut Random) -> Result<Vec<Samples>> {
+        let Self { sessions, commit, make, .. } = self;
+        let Some((_, any, _)) = sessions.first() else { return Ok(Vec::new()) };
+        let mut resets = sessions
+            .iter()
+            .map(|(_, one, _)| || one.reset_and_undo(Resettable::show_a_page))
+            .collect::<Vec<_>>();
+        let mut others = [commit, make].map(|work| {
+            move || {
+                any.show_a_page()?;
+                work()
+            }
+        });
+        let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
+        work.extend(others.iter_mut().map(|work| work as Work<'_>));
+        all_in_turns(0, rounds, &mut work, random)
+    }
+
+    /// Compares resets and undos with one-row commits, session by session.
+    pub(crate) fn compare(
+        &self,
+        report: &mut Report,
+        database: &str,
+        beside: &str,
+        ratios: &mut [Vec<f64>; 3],
+        mut also: impl FnMut(usize, &Samples, &Samples),
+    ) {
+        for (changes, one, resets) in &self.sessions {
+            let of = format!("{} changes, {beside}", thousands(*changes as u64));
+            let found = one.compare(report, database, &of, resets, &self.commits);
+            ratios.iter_mut().zip(found).for_each(|(ratios, found)| ratios.push(found));
+            also(*changes, resets, &one.undos());
+        }
+    }
+}
+
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reset, undo and the making of a session",
         "each in one-row commits of the same world: a transaction that adds one to one row of a file beside the database, \
          with the same settings, as text. The changes are subjects that the session has created. What is done in one world \
-         is measured in turns, each after a page of cases was read from the world, as in a server.",
+         is measured in turns, each after a page of cases was read from the world, as in a server; the worlds have their \
+         rounds in ten blocks, one after the other in each.",
     );
+    let settings = report.effort.some(&SETTINGS, 1);
+    let mut places = settings
+        .iter()
+        .map(|&setting| {
+            let fixture = fixtures.of(setting, report)?;
+            let sessions = report
+                .effort
+                .some(&CHANGES, 2)
+                .iter()
+                .map(|&changes| {
+                    let session = fixture.session(10 + changes as u128)?;
+                    fixture.run(session, &add_subjects(changes))?;
+                    Ok((changes, Resettable::new(&fixture.database, session, changes)?))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let mut one_row = one_row_commit(&fixture.path("one-row.db"))?;
+            let commit = move || {
+                Ok(time(|| one_row.batch_execute("begin immediate; update t set n = n + 1; commit"))?)
+            };
+            let at = Rc::clone(&fixture);
+            let make = move || {
+                let number = random_id().as_u128();
+                time(|| at.session(number))
+            };
+            Ok((setting, fixture, Place::new(sessions, commit, make)))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    in_blocks(report.effort.rounds(BLOCKS), &mut places, |(.., place), random| {
+        place.measure(ROUNDS, random)
+    })?;
     let mut ratios: [Vec<f64>; 3] = Default::default();
     let mut plot = Plot::new("sqlite-reset.svg", "SQLite: reset and undo", "changes of the session");
-    for &setting in report.effort.some(&SETTINGS, 1) {
-        let fixture = fixtures.of(setting, report)?;
-        let beside =
-            format!("{} base rows, {} other sessions", fixture.rows(), thousands(u64::from(setting.others)));
-        let sessions = report
-            .effort
-            .some(&CHANGES, 2)
-            .iter()
-            .map(|&changes| {
-                let session = fixture.session(10 + changes as u128)?;
-                fixture.run(session, &add_subjects(changes))?;
-                Ok((changes, Resettable::new(&fixture.database, session, changes)?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut one_row = one_row_commit(&fixture.path("one-row.db"))?;
-        let mut resets = sessions
-            .iter()
-            .map(|(_, one)| || one.reset_and_undo(Resettable::show_a_page))
-            .collect::<Vec<_>>();
-        let Some((_, any)) = sessions.first() else { continue };
-        let mut commit = || {
-            any.show_a_page()?;
-            Ok(time(|| one_row.batch_execute("begin immediate; update t set n = n + 1; commit"))?)
-        };
-        let mut make = || {
-            any.show_a_page()?;
-            let number = random_id().as_u128();
-            time(|| fixture.session(number))
-        };
-        let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
-        work.extend([&mut commit as Work<'_>, &mut make]);
-        let samples = all_in_turns(10, report.effort.rounds(200), &mut work)?;
-        drop(work);
-        let [resets @ .., commit, made] = &samples[..] else { continue };
-        for ((changes, one), reset) in sessions.iter().zip(resets) {
-            let of = format!("{} changes, {beside}", thousands(*changes as u64));
-            let undo = one.undos();
-            let found = one.compare(report, "SQLite", &of, reset, commit);
-            ratios.iter_mut().zip(found).for_each(|(ratios, found)| ratios.push(found));
+    for (setting, fixture, place) in &places {
+        let rows = fixture.rows();
+        let beside = format!("{rows} base rows, {} other sessions", thousands(u64::from(setting.others)));
+        place.compare(report, "SQLite", &beside, &mut ratios, |changes, resets, undos| {
             // One line each for the smallest and the largest: six would lie on each other.
             if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
-                plot.point(&format!("reset, {} rows", fixture.rows()), *changes, reset);
-                plot.point(&format!("undo, {} rows", fixture.rows()), *changes, &undo);
-                plot.point(&format!("commit, {} rows", fixture.rows()), *changes, commit);
+                plot.point(&format!("reset, {rows} rows"), changes, resets);
+                plot.point(&format!("undo, {rows} rows"), changes, undos);
+                plot.point(&format!("commit, {rows} rows"), changes, &place.commits);
             }
-        }
+        });
         let name = format!("SQLite: making of a session beside {beside}");
-        ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
+        ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
     }
     for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(&ratios) {
         flatness(report, &format!("SQLite: {what}, slowest setting against fastest"), ratios);

@@ -24,6 +24,7 @@ mod histories;
 mod hosts;
 mod interleavings;
 mod isolation;
+mod lost_answers;
 mod moving_base;
 mod plans;
 mod postgres_roles;

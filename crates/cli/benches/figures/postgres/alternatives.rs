@@ -17,8 +17,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
              against INSERT of them from a copy. What puts a whole database back stands with the resets above."
         ),
     );
-    let world = World::of(cluster, Size::HundredThousand)?;
-    world.crowd(cluster, 10)?;
+    let world = World::of(cluster, Size::HundredThousand, 10)?;
     let mut plot = Plot::new(
         "postgres-alternatives.svg",
         "PostgreSQL: a reset, and what could be used instead",

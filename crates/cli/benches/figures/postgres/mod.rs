@@ -16,7 +16,7 @@ pub(crate) use world::Cluster;
 /// One group of figures.
 type Measure = fn(&Cluster, &mut Report) -> Result<()>;
 
-/// The groups on PostgreSQL. Those beside few sessions come first: their databases are used again, and sessions only added.
+/// The groups on PostgreSQL.
 pub(crate) const GROUPS: [(&str, Measure); 6] = [
     ("postgres-alternatives", alternatives::measure),
     ("postgres-writes", writes::measure),

@@ -144,12 +144,11 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
 }
 
 fn measure_beside(cluster: &Cluster, size: Size, others: usize, report: &mut Report) -> Result<()> {
-    let world = World::of(cluster, size)?;
-    world.crowd(cluster, others)?;
+    let world = World::of(cluster, size, others)?;
     let largest = "select organization_id from public.cases group by 1 order by count(*) desc limit 1";
-    let organization = cluster.sql(world.size.database(), largest)?;
+    let organization = cluster.sql(&world.name, largest)?;
     let case = cluster.sql(
-        world.size.database(),
+        &world.name,
         &format!(
             "select case_id from public.investigations where organization_id = '{organization}' order by id limit 1"
         ),
@@ -164,7 +163,7 @@ fn measure_beside(cluster: &Cluster, size: Size, others: usize, report: &mut Rep
         }
         sessions.push((changes, session));
     }
-    cluster.settle(world.size.database())?;
+    cluster.settle(&world.name)?;
     for (changes, session) in sessions {
         let of = format!(
             "{} base rows, {changes} edited cases and as many investigations, {} other sessions",

@@ -1,6 +1,8 @@
 //! Reset and undo of few and of many changes, over small and large bases, beside few and many other sessions, against
 //! what a team without them does: restoring the whole database.
 
+use std::rc::Rc;
+
 use anyhow::Result;
 use demo_reset_domain::SessionId;
 use diesel::connection::SimpleConnection;
@@ -9,26 +11,28 @@ use diesel::{Connection, PgConnection};
 use super::world::{Cluster, Size, World};
 use crate::alternatives::FASTER;
 use crate::fixture::{random_id, thousands};
-use crate::measure::{Samples, Work, all_in_turns, in_turns, time};
+use crate::measure::{Samples, in_blocks, in_turns, time};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::{GOAL, Resettable, flatness};
+use crate::resets::{BLOCKS, GOAL, Place, Resettable, flatness};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
-/// How many other sessions there are, over each size of the base.
-const SETTINGS: [(Size, &[usize]); 4] = [
-    (Size::HundredThousand, &[10, 10_000]),
-    (Size::TenThousand, &[10]),
-    (Size::FiveMillion, &[10_000]),
-    (Size::Million, &[10, 10_000]),
+/// The size of the base, and how many other sessions there are. Those of one size stand side by side.
+const SETTINGS: [(Size, usize); 6] = [
+    (Size::HundredThousand, 10),
+    (Size::HundredThousand, 10_000),
+    (Size::TenThousand, 10),
+    (Size::FiveMillion, 10_000),
+    (Size::Million, 10),
+    (Size::Million, 10_000),
 ];
 
 /// The largest base that is put back as a whole: five million rows would take minutes each time.
 const MOST_RESTORED: u64 = 1_000_000;
 
-/// Resets and undos in each setting.
-const ROUNDS: usize = 60;
+/// Resets and undos of a setting in each block.
+const ROUNDS: usize = 6;
 
 /// Restores of a whole database.
 const RESTORES: usize = 3;
@@ -37,7 +41,7 @@ const RESTORES: usize = 3;
 /// the layer's all the same.
 fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usize) -> Result<()> {
     cluster.sql(
-        world.size.database(),
+        &world.name,
         &format!(
             "insert into demo_changes.subjects (demo_layer, demo_kind, demo_changed_at, organization_id, id, case_id, \
                name, role, created_at, updated_at, created_by_id) \
@@ -54,68 +58,61 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reset, undo and the making of a session",
-        "each in one-row commits of the same database, measured in turns, each after a page of cases was read from it, as in a server; and \
+        "each in one-row commits of the same database, measured in turns, each after a page of cases was read from it, as in \
+         a server, while the databases have their rounds in ten blocks, one after the other in each; and \
          against what restores a whole database of that size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and \
          `pg_restore --jobs=2`, each spared what it can be. The changes are subjects that the session has created.",
     );
-    let mut ratios: [Vec<f64>; 3] = Default::default();
-    // Of all settings it shows the last, the largest: the others would lie on the same lines.
-    let draw = || Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
-    let mut plot = draw();
-    for &(size, others) in report.effort.some(&SETTINGS, 1) {
-        let world = World::of(cluster, size)?;
-        let rest = format!("{} base rows", thousands(size.rows()));
-        let mut slowest = [Samples::default(), Samples::default()];
-        for &others in report.effort.some(others, 1) {
-            plot = draw();
-            world.crowd(cluster, others)?;
-            let beside = format!("{rest}, {} other sessions", thousands(others as u64));
+    let settings = report.effort.some(&SETTINGS, 1);
+    let mut places = settings
+        .iter()
+        .map(|&(size, others)| {
+            let world = Rc::new(World::of(cluster, size, others)?);
             let sessions = report
                 .effort
                 .some(&CHANGES, 2)
                 .iter()
                 .map(|&changes| {
-                    let session = world.session(&format!("{changes} changes beside {others}"))?;
+                    let session = world.session(&format!("{changes} changes"))?;
                     add_subjects(cluster, &world, session, changes)?;
                     Ok((changes, Resettable::new(&world.database, session, changes)?))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            cluster.settle(size.database())?;
-            let mut one_row = one_row_commit(cluster, size)?;
-            let mut resets = sessions
-                .iter()
-                .map(|(_, one)| || one.reset_and_undo(Resettable::show_a_page))
-                .collect::<Vec<_>>();
-            let Some((_, any)) = sessions.first() else { continue };
-            let mut commit = || {
-                any.show_a_page()?;
+            cluster.settle(&world.name)?;
+            let mut one_row = one_row_commit(cluster, &world.name)?;
+            let commit = move || {
                 Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?)
             };
-            let mut make = || {
-                any.show_a_page()?;
-                time(|| world.session(&random_id().to_string()))
-            };
-            let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
-            work.extend([&mut commit as Work<'_>, &mut make]);
-            let samples = all_in_turns(5, report.effort.rounds(ROUNDS), &mut work)?;
-            drop(work);
-            let [resets @ .., commit, made] = &samples[..] else { continue };
-            for ((changes, one), reset) in sessions.iter().zip(resets) {
-                let of = format!("{} changes, {beside}", thousands(*changes as u64));
-                let undo = one.undos();
-                let found = one.compare(report, "PostgreSQL", &of, reset, commit);
-                ratios.iter_mut().zip(found).for_each(|(ratios, found)| ratios.push(found));
-                plot.point("reset", *changes, reset);
-                plot.point("undo", *changes, &undo);
-                plot.point("one-row commit", *changes, commit);
-                for (slowest, samples) in slowest.iter_mut().zip([reset, &*undo]) {
+            let make = move || time(|| world.session(&random_id().to_string()));
+            Ok((size, others, Place::new(sessions, commit, make)))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    in_blocks(report.effort.rounds(BLOCKS), &mut places, |(.., place), random| {
+        place.measure(ROUNDS, random)
+    })?;
+    let mut ratios: [Vec<f64>; 3] = Default::default();
+    // Of all settings it shows the last, the largest: the others would lie on the same lines.
+    let draw = || Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
+    let mut plot = draw();
+    for of_a_size in places.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let Some(&(size, ..)) = of_a_size.first() else { continue };
+        let rest = format!("{} base rows", thousands(size.rows()));
+        let mut slowest = [Samples::default(), Samples::default()];
+        for (_, others, place) in of_a_size {
+            plot = draw();
+            let beside = format!("{rest}, {} other sessions", thousands(*others as u64));
+            place.compare(report, "PostgreSQL", &beside, &mut ratios, |changes, resets, undos| {
+                plot.point("reset", changes, resets);
+                plot.point("undo", changes, undos);
+                plot.point("one-row commit", changes, &place.commits);
+                for (slowest, samples) in slowest.iter_mut().zip([resets, undos]) {
                     if samples.median() > slowest.median() {
                         *slowest = samples.clone();
                     }
                 }
-            }
+            });
             let name = format!("PostgreSQL: making of a session, {beside}");
-            ratios[2].push(report.ratio(&name, Some(GOAL), made, ("one-row commit", commit)));
+            ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
         }
         if size.rows() > MOST_RESTORED {
             continue;
@@ -139,12 +136,10 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
 }
 
 /// The smallest commit that there is, on the same disk.
-fn one_row_commit(cluster: &Cluster, size: Size) -> Result<PgConnection> {
-    let mut conn = PgConnection::establish(&cluster.url(size.database())?)?;
+fn one_row_commit(cluster: &Cluster, database: &str) -> Result<PgConnection> {
+    let mut conn = PgConnection::establish(&cluster.url(database)?)?;
     conn.batch_execute(
-        "create schema if not exists bench; \
-         create table if not exists bench.one_row (n integer); truncate bench.one_row; \
-         insert into bench.one_row values (0);",
+        "create schema bench; create table bench.one_row (n integer); insert into bench.one_row values (0);",
     )?;
     Ok(conn)
 }

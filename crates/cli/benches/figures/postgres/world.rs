@@ -75,6 +75,12 @@ impl Cluster {
         Ok(format!("PostgreSQL {}", self.on_server("show server_version")?))
     }
 
+    /// Whether there is a database of this name.
+    fn has(&self, database: &str) -> Result<bool> {
+        let known = format!("select count(*) from pg_database where datname = '{database}'");
+        Ok(self.on_server(&known)? != "0")
+    }
+
     /// Makes an empty database, whatever was there before.
     pub(crate) fn create(&self, database: &str) -> Result<()> {
         self.on_server(&format!("drop database if exists {database} with (force)"))?;
@@ -142,6 +148,7 @@ impl Size {
         }
     }
 
+    /// The database with a base of this size and no sessions.
     pub(crate) fn database(self) -> &'static str {
         match self {
             Self::TenThousand => "bench_10k",
@@ -152,28 +159,39 @@ impl Size {
     }
 }
 
-/// A base of one size, opened as a server opens it.
+/// A base of one size beside so many other sessions, opened as a server opens it.
 pub(crate) struct World {
     pub(crate) size: Size,
+    /// The name of the database.
+    pub(crate) name: String,
     pub(crate) database: Database,
 }
 
 impl World {
-    /// Opens the database of this size; makes it first where there is none.
-    pub(crate) fn of(cluster: &Cluster, size: Size) -> Result<Self> {
-        let name = size.database();
-        let known = format!("select count(*) from pg_database where datname = '{name}'");
-        if cluster.on_server(&known)? == "0" {
-            cluster.create(name)?;
-            cluster.seed(name)?;
-            resize(cluster, size)?;
+    /// Opens the database of this size with so many other sessions; makes it first where there is none.
+    pub(crate) fn of(cluster: &Cluster, size: Size, others: usize) -> Result<Self> {
+        let base = size.database();
+        let name = format!("{base}_{others}");
+        let is_new = !cluster.has(&name)?;
+        if is_new {
+            if !cluster.has(base)? {
+                cluster.create(base)?;
+                cluster.seed(base)?;
+                resize(cluster, size)?;
+            }
+            // Filled once: a copy of the files is made in seconds.
+            cluster.on_server(&format!("create database {name} template {base} strategy file_copy"))?;
         }
-        let url: DatabaseUrl = cluster.url(name)?.parse()?;
+        let url: DatabaseUrl = cluster.url(&name)?.parse()?;
         let options = OpenOptions { attach: attach_options(), ..OpenOptions::default() };
         let database = Database::open(&url, options, NOW)?;
         let rows: u64 = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         ensure!(rows == size.rows(), "{rows} base rows instead of {}", size.rows());
-        Ok(Self { size, database })
+        let world = Self { size, name, database };
+        if is_new {
+            world.crowd(cluster, others)?;
+        }
+        Ok(world)
     }
 
     pub(crate) fn session(&self, user: &str) -> Result<SessionId> {
@@ -187,34 +205,30 @@ impl World {
         Ok(())
     }
 
-    /// Makes so many other sessions in all, each with 50 changes: 40 edited cases and ten audit entries.
-    pub(crate) fn crowd(&self, cluster: &Cluster, sessions: usize) -> Result<()> {
-        let columns = cluster.columns(self.size.database(), "cases")?;
-        let entry_columns = cluster.columns(self.size.database(), "audit_logs")?;
+    /// Makes so many other sessions, each with 50 changes: 40 edited cases and ten audit entries.
+    fn crowd(&self, cluster: &Cluster, sessions: usize) -> Result<()> {
+        let columns = cluster.columns(&self.name, "cases")?;
+        let entry_columns = cluster.columns(&self.name, "audit_logs")?;
         let entry_value =
             |name: &String| if name == "id" { "gen_random_uuid()".to_owned() } else { format!("e.{name}") };
         cluster.sql(
-            self.size.database(),
+            &self.name,
             &format!(
-                "with made as (
-                   insert into demo.demo_user_sessions
-                     (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch)
-                   select gen_random_uuid(), 'crowd', n::text, now(), now(), 0, (select epoch from demo.demo_base)
-                   from generate_series(1, {sessions}) n
-                   on conflict do nothing returning number)
-                 select count(*) from made;
-                 create temporary table fresh as select live_layer from demo.demo_user_sessions s
-                 where s.organization_id = 'crowd' and not exists
-                   (select from demo.demo_layer_counts l where l.layer = s.live_layer);
+                "insert into demo.demo_user_sessions
+                   (id, organization_id, user_id, created_at, last_activity_at, live_layer, live_epoch)
+                 select gen_random_uuid(), 'crowd', n::text, now(), now(), 0, (select epoch from demo.demo_base)
+                 from generate_series(1, {sessions}) n;
+                 create temporary table crowd as
+                 select live_layer from demo.demo_user_sessions where organization_id = 'crowd';
                  insert into demo_changes.cases (demo_layer, demo_kind, demo_changed_at, {columns})
                  select s.live_layer, 'edited', now(), {of_case}
-                 from fresh s,
+                 from crowd s,
                    (select * from public.cases where organization_id =
                      (select organization_id from public.cases group by 1 order by count(*) desc limit 1)
                      order by created_at desc limit 40) c;
                  insert into demo_changes.audit_logs (demo_layer, demo_kind, demo_changed_at, {entry_columns})
                  select s.live_layer, 'created', now(), {of_entry}
-                 from fresh s, (select * from public.audit_logs limit 10) e",
+                 from crowd s, (select * from public.audit_logs limit 10) e",
                 of_case = columns.iter().map(|name| format!("c.{name}")).collect::<Vec<_>>().join(", "),
                 columns = columns.join(", "),
                 of_entry = entry_columns.iter().map(entry_value).collect::<Vec<_>>().join(", "),
@@ -222,14 +236,14 @@ impl World {
             ),
         )?;
         let made = "select count(*) from demo.demo_user_sessions where organization_id = 'crowd'";
-        let made = cluster.sql(self.size.database(), made)?;
+        let made = cluster.sql(&self.name, made)?;
         ensure!(made == sessions.to_string(), "{made} other sessions instead of {sessions}");
-        cluster.settle(self.size.database())
+        cluster.settle(&self.name)
     }
 
     /// Copies the tables into [`PLAIN`], with nothing of the engine's in it.
     pub(crate) fn plain_copy(&self, cluster: &Cluster) -> Result<()> {
-        let name = self.size.database();
+        let name = &self.name;
         let dump = cluster.folder.path().join("plain.dump").display().to_string();
         let tables: Vec<String> =
             cluster.tables(name)?.iter().map(|table| format!("--table=public.{table}")).collect();

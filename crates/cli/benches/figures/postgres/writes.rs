@@ -9,8 +9,7 @@ use crate::report::Report;
 use crate::writes::measure_on;
 
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
-    let world = World::of(cluster, Size::HundredThousand)?;
-    world.crowd(cluster, 10)?;
+    let world = World::of(cluster, Size::HundredThousand, 10)?;
     world.plain_copy(cluster)?;
     let plain = AnyConnection::Postgres(PgConnection::establish(&cluster.url(PLAIN)?)?);
     measure_on("PostgreSQL", &world.database, world.session("writes")?, plain, report)
