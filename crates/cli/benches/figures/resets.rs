@@ -67,9 +67,10 @@ impl Resettable {
         Ok(Self { database: database.clone(), session, undo: RefCell::default() })
     }
 
-    /// What a server does between one reset and the next: shows somebody a page of cases. Work of microseconds takes half as
-    /// long again where the processor's caches hold something else; so all of it finds them alike.
-    pub(crate) fn show_a_page(&self) -> Result<()> {
+    /// Sorts all cases for a page of them, as no page of the product does: the processor's caches hold something else after
+    /// it. What takes microseconds takes up to four times as long then, but each time alike; after a page of one
+    /// organization it depends on what came before that (docs/performance.md has both).
+    pub(crate) fn sort_all_cases(&self) -> Result<()> {
         self.database.read(self.session, |conn| {
             conn.batch_execute("select * from cases order by created_at desc, id desc limit 50")
                 .map_err(demo_reset_persistence::Error::from)
@@ -163,11 +164,11 @@ impl Place {
         let Some((_, any, _)) = sessions.first() else { return Ok(Vec::new()) };
         let mut resets = sessions
             .iter()
-            .map(|(_, one, _)| || one.reset_and_undo(Resettable::show_a_page))
+            .map(|(_, one, _)| || one.reset_and_undo(Resettable::sort_all_cases))
             .collect::<Vec<_>>();
         let mut others = [commit, make].map(|work| {
             move || {
-                any.show_a_page()?;
+                any.sort_all_cases()?;
                 work()
             }
         });
@@ -199,8 +200,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: reset, undo and the making of a session",
         "each in one-row commits of the same world: a transaction that adds one to one row of a file beside the database, \
          with the same settings, as text. The changes are subjects that the session has created. What is done in one world \
-         is measured in turns, each after a page of cases was read from the world, as in a server; the worlds have their \
-         rounds in ten blocks, one after the other in each.",
+         is measured in turns, each after all cases of the world were sorted, so that the processor's caches hold something \
+         else; the worlds have their rounds in ten blocks, one after the other in each.",
     );
     let settings = report.effort.some(&SETTINGS, 1);
     let mut places = settings

@@ -58,8 +58,8 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reset, undo and the making of a session",
-        "each in one-row commits of the same database, measured in turns, each after a page of cases was read from it, as in \
-         a server, while the databases have their rounds in ten blocks, one after the other in each; and \
+        "each in one-row commits of the same database, measured in turns, each after all its cases were sorted, while the \
+         databases have their rounds in ten blocks, one after the other in each; and \
          against what restores a whole database of that size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and \
          `pg_restore --jobs=2`, each spared what it can be. The changes are subjects that the session has created.",
     );
