@@ -441,6 +441,46 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_the_place_of_one_that_was_moved_away_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.db");
+        let stamps = StampCache { time_step: Duration::ZERO, ..StampCache::default() };
+        write_header(&path, 1);
+        assert_eq!(stamps.stamp(&path).unwrap(), "100:1:0");
+        // The one that was found still exists, with its content, and has a link more for a while.
+        let (kept, moved) = (folder.path().join("kept.db"), folder.path().join("moved.db"));
+        std::fs::hard_link(&path, &kept).unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::remove_file(&kept).unwrap();
+        write_header(&path, 2);
+        assert_eq!(stamps.stamp(&path).unwrap(), "100:2:0");
+    }
+
+    /// A process's locks on a file are gone when it closes any file that it has opened there, but for a place.
+    #[test]
+    fn looking_at_the_file_again_and_again_drops_no_lock_on_it() {
+        use diesel::Connection;
+        use diesel::connection::SimpleConnection;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("base.db");
+        let mut writer = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+        writer.batch_execute("create table t (n integer)").unwrap();
+        let stamps = StampCache { time_step: Duration::ZERO, ..StampCache::default() };
+        stamps.stamp(&path).unwrap();
+        writer.batch_execute("begin exclusive").unwrap();
+        // What was remembered is found still to hold, and is forgotten: neither may close what the lock is on.
+        stamps.stamp(&path).unwrap();
+        drop(stamps);
+        let other = std::process::Command::new("sqlite3").arg(&path).arg("select * from t").output();
+        let Ok(other) = other else {
+            assert!(std::env::var_os("CI").is_none(), "in CI sqlite3 must be installed");
+            return;
+        };
+        assert!(String::from_utf8_lossy(&other.stderr).contains("locked"), "{other:?}");
+    }
+
+    #[test]
     fn a_file_that_is_gone_is_an_error_though_its_stamp_was_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("base.db");
