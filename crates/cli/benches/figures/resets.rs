@@ -249,20 +249,22 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         let name = format!("SQLite: making of a session beside {beside}");
         ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
     }
-    for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(&ratios) {
-        flatness(report, &format!("SQLite: {what}, slowest setting against fastest"), ratios);
-    }
+    flatness(report, "SQLite", &ratios);
     report.plot(plot);
     Ok(())
 }
 
-/// How flat figures are: the largest of these ratios in the smallest.
-pub(crate) fn flatness(report: &mut Report, name: &str, ratios: &[f64]) {
-    let (low, high) = ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), &r| (low.min(r), high.max(r)));
-    if ratios.len() > 1 && low > 0.0 {
-        let spread = high / low;
-        let goal = format!("at most {FLAT}x");
-        report.judge(name, &format!("{spread:.2}x"), &goal, Some(spread <= FLAT), Some(spread));
+/// How flat the figures of a database are: the largest ratio of its resets, undos and sessions in the smallest.
+pub(crate) fn flatness(report: &mut Report, database: &str, ratios: &[Vec<f64>; 3]) {
+    for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(ratios) {
+        let (low, high) =
+            ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), &r| (low.min(r), high.max(r)));
+        if ratios.len() > 1 && low > 0.0 {
+            let spread = high / low;
+            let name = format!("{database}: {what}, slowest setting against fastest");
+            let goal = format!("at most {FLAT}x");
+            report.judge(&name, &format!("{spread:.2}x"), &goal, Some(spread <= FLAT), Some(spread));
+        }
     }
 }
 

@@ -283,10 +283,10 @@ pub(crate) fn stamp(path: &Path) -> Result<String> {
 /// count in steps of up to two seconds.
 const FILE_TIME_STEP: Duration = Duration::from_secs(2);
 
-/// A file that is looked at again and again. On Linux it is found once: what the file system says of a file that is found
-/// takes a third of the time of finding it by its path. It is not open for reading, and so its closing drops no lock of
-/// SQLite's. Who replaces, moves or removes the file changes the times and links of the one that was found; who moves the
-/// folder that it is in moves it from under SQLite's connections just so.
+/// A file that is looked at again and again. On Linux it is found by its path once (docs/performance.md, "Reset", has what
+/// that saves). It is not open for reading, and so its closing drops no lock of SQLite's. Who replaces, moves or removes the
+/// file changes the times and links of the one that was found; who moves the folder that it is in moves it from under
+/// SQLite's connections just so.
 #[derive(Debug)]
 struct Found {
     #[cfg(target_os = "linux")]
@@ -317,7 +317,6 @@ impl Found {
         std::fs::metadata(&self.path)
     }
 
-    /// What the file system says of it. No program can set the time of the last change of status.
     fn state(&self) -> std::io::Result<FileState> {
         let metadata = self.metadata()?;
         Ok(FileState {
@@ -330,6 +329,7 @@ impl Found {
     }
 }
 
+/// What the file system says of a file. No program can set the time of the last change of status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileState {
     device: u64,
@@ -379,10 +379,8 @@ impl StampCache {
             return Ok(stamp.clone());
         }
         let known = remembered.take();
-        let unreadable =
-            |error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
-        let found = Found::at(path).map_err(unreadable)?;
-        let state = found.state().map_err(unreadable)?;
+        let found = Found::at(path).map_err(file_error(path))?;
+        let state = found.state().map_err(file_error(path))?;
         let since = known.filter(|known| known.state == state).map_or_else(Instant::now, |known| known.since);
         let stamp = stamp(path)?;
         // A write right after the last one may leave the times as they are: until they have stood still for a while,
@@ -393,13 +391,17 @@ impl StampCache {
     }
 }
 
+/// Names the file in what stands in its way.
+pub(super) fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |error| Error::File { path: path.to_owned(), reason: error.to_string() }
+}
+
 /// The header of a database file, and how long the file is.
 fn header(path: &Path) -> Result<([u8; 100], u64)> {
-    let unreadable = |error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
     let mut header = [0_u8; 100];
-    let mut file = File::open(path).map_err(unreadable)?;
-    file.read_exact(&mut header).map_err(unreadable)?;
-    Ok((header, file.metadata().map_err(unreadable)?.len()))
+    let mut file = File::open(path).map_err(file_error(path))?;
+    file.read_exact(&mut header).map_err(file_error(path))?;
+    Ok((header, file.metadata().map_err(file_error(path))?.len()))
 }
 
 #[cfg(test)]

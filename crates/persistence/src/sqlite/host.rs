@@ -9,6 +9,7 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 
+use super::base_file::file_error;
 use super::{attach, base_file, connect, ddl};
 use crate::attach::{AttachOptions, Claim};
 use crate::binding::{Mode, in_transaction};
@@ -189,8 +190,7 @@ fn remove_sessions(sessions: &Path) -> Result<()> {
         name.push(suffix);
         let file = sessions.with_file_name(name);
         if file.exists() {
-            fs::remove_file(&file)
-                .map_err(|error| Error::File { path: file.clone(), reason: error.to_string() })?;
+            fs::remove_file(&file).map_err(file_error(&file))?;
         }
     }
     Ok(())

@@ -8,16 +8,13 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use diesel::{Connection, QueryableByName};
 
+use super::base_file::file_error;
 use super::{base_file, connect};
 use crate::binding::{Mode, in_transaction};
 use crate::connection::{AnyConnection, Link, Sql};
 use crate::database::BaseState;
 use crate::error::{Error, Result};
 use crate::url::sessions_file;
-
-fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
-    move |error| Error::File { path: path.to_owned(), reason: error.to_string() }
-}
 
 #[derive(QueryableByName)]
 struct RowsRow {

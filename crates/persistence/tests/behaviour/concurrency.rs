@@ -14,7 +14,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
-use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options};
+use crate::fixture::{Backend, Fixture, Session, now, on_each_database, options, until_wait};
 
 /// Rounds of each race: enough that both orders are met.
 const ROUNDS: usize = 20;
@@ -440,21 +440,6 @@ fn assert_refused(result: &QueryResult<()>) {
     assert!(is_40001, "{result:?}");
 }
 
-#[derive(QueryableByName)]
-struct Waiting {
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-}
-
-/// Waits until another connection of this database waits for a lock.
-fn until_somebody_waits(conn: &mut AnyConnection) {
-    let query = "select count(*) as waiting from pg_stat_activity \
-        where datname = current_database() and wait_event_type = 'Lock'";
-    while diesel::sql_query(query).get_result::<Waiting>(conn).unwrap().waiting == 0 {
-        std::thread::yield_now();
-    }
-}
-
 /// `second` begins while `first` is open in the same session; `first` then commits. What became of `second`.
 fn overlap(fixture: &Fixture, isolation: &'static str, first: &str, second: &str) -> QueryResult<()> {
     let mut one = Plain::new(fixture, isolation);
@@ -463,7 +448,7 @@ fn overlap(fixture: &Fixture, isolation: &'static str, first: &str, second: &str
     one.run(first).unwrap();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| Plain::new(fixture, isolation).write(second));
-        until_somebody_waits(&mut fixture.outsider());
+        until_wait(&mut fixture.outsider(), 1);
         one.run("commit").unwrap();
         other.join().unwrap()
     })

@@ -64,7 +64,7 @@ fn statement_begins() {
 }
 
 /// Every connection to the database but this one is gone when it returns.
-fn cut_connections(owner: &mut AnyConnection) {
+pub fn cut_connections(owner: &mut AnyConnection) {
     let others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
         and backend_type = 'client backend'";
     // PostgreSQL itself would look every 100 ms whether they are gone.

@@ -15,7 +15,7 @@ use demo_reset_persistence::{
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 /// The base of the tests.
@@ -190,6 +190,21 @@ struct TextRow {
 
 pub fn now() -> DateTime<Utc> {
     "2026-02-02T09:00:00.123456Z".parse().unwrap()
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+}
+
+/// Returns when at least so many other connections to the database, which is on PostgreSQL, wait for a lock.
+pub fn until_wait(conn: &mut AnyConnection, at_least: i64) {
+    let query = "select count(*) as waiting from pg_stat_activity \
+        where datname = current_database() and wait_event_type = 'Lock'";
+    while diesel::sql_query(query).get_result::<Waiting>(conn).unwrap().waiting < at_least {
+        std::thread::yield_now();
+    }
 }
 
 pub fn options() -> OpenOptions {

@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use demo_reset_domain::{ArchiveId, OnConflict};
-use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, Error, OpenOptions};
+use demo_reset_persistence::{Database, DatabaseUrl, Error, OpenOptions};
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
-use crate::fixture::{Backend, Fixture, Session, now, options};
+use crate::faults::cut_connections;
+use crate::fixture::{Backend, Fixture, Session, now, options, until_wait};
 
 /// What a session's two archives change: not the same.
 const FIRST: &str = "update authors set name = 'First' where id = 1";
@@ -162,9 +161,7 @@ fn an_undo_after_the_server_has_dropped_idle_connections_works() {
     let fixture = Fixture::library(Backend::Postgres);
     let session = fixture.session("ann");
     let [_, second] = two_resets(&session);
-    let cut = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
-        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
-    fixture.outsider().batch_execute(cut).unwrap();
+    cut_connections(&mut fixture.outsider());
     assert_eq!(session.undo().unwrap().restored.total(), 1);
     assert_eq!(session.world(), second);
     assert_eq!(unrestored(&session), 1);
@@ -234,10 +231,7 @@ fn an_undo_whose_connection_is_lost_while_it_waits_on_the_server_is_done_once() 
     wire.cut(Cut::Asked);
     let report = thread::scope(|scope| {
         let undo = scope.spawn(|| session.undo_with(None, OnConflict::Fail, now()));
-        let mut watcher = fixture.outsider();
-        while waiting(&mut watcher) < 2 {
-            thread::yield_now();
-        }
+        until_wait(&mut fixture.outsider(), 2);
         owner.batch_execute("commit").unwrap();
         undo.join().unwrap().unwrap()
     });
@@ -250,17 +244,4 @@ fn an_undo_whose_connection_is_lost_while_it_waits_on_the_server_is_done_once() 
 fn was_done(wire: &Wire) -> bool {
     let answer = std::mem::take(&mut *wire.lost.lock().unwrap());
     answer.windows(8).any(|bytes| bytes == b"SELECT 1")
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// How many statements wait for another's lock.
-fn waiting(conn: &mut AnyConnection) -> i64 {
-    let all = "select count(*) as number from pg_stat_activity \
-        where datname = current_database() and wait_event_type = 'Lock'";
-    diesel::sql_query(all).get_result::<Number>(conn).unwrap().number
 }

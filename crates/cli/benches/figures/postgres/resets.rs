@@ -128,9 +128,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             }
         }
     }
-    for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(&ratios) {
-        flatness(report, &format!("PostgreSQL: {what}, slowest setting against fastest"), ratios);
-    }
+    flatness(report, "PostgreSQL", &ratios);
     report.plot(plot);
     Ok(())
 }
