@@ -57,6 +57,15 @@ pub(crate) struct Attached {
     pub(crate) views: Vec<ViewSpec>,
     /// Whether views end with the tracking columns.
     pub(crate) tracking_columns: bool,
+    /// SQLite: whether rows that sessions hide are known by the base's row ids too, where a table has them.
+    pub(crate) hides_by_row_id: bool,
+}
+
+impl Attached {
+    /// The name of the row id by which rows of a table's base are known to be hidden.
+    pub(crate) fn hiding_row_id(&self, spec: &TableSpec) -> Option<&'static str> {
+        spec.implicit_row_id.filter(|_| self.hides_by_row_id)
+    }
 }
 
 /// An attached table as stored.

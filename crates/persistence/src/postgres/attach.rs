@@ -42,6 +42,7 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
         outside,
         views: discovery.views,
         tracking_columns: tracking.is_some_and(|row| row.flag),
+        ..Attached::default()
     })
 }
 
@@ -81,8 +82,13 @@ pub(crate) fn attach(
     if tables.is_empty() && reasons.is_empty() {
         reasons.push("the schema public has no table to attach".to_owned());
     }
-    let attached =
-        Attached { tables, outside, views: discovery.views, tracking_columns: options.tracking_columns };
+    let attached = Attached {
+        tables,
+        outside,
+        views: discovery.views,
+        tracking_columns: options.tracking_columns,
+        ..Attached::default()
+    };
     let existing = attached_rows(link)?;
     let objects = ddl::objects(&attached);
     let objects_hash = objects_hash(&objects, &attached);

@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::base_file;
 use super::connect;
 use super::ddl;
 use super::discover::{self, discover, has_declared_collation};
+use super::hidden;
 use crate::adapt::{self, Adaptation};
 use crate::attach::{AttachOptions, Attached, Claim, attached_rows, change_count};
 use crate::binding::{Mode, in_transaction};
@@ -26,9 +27,11 @@ use crate::{migrate, reconcile, verify};
 const HOST_BASE: &str = "host";
 
 #[derive(QueryableByName)]
-struct TrackingRow {
+struct ViewsRow {
     #[diesel(sql_type = Bool)]
     tracking_columns: bool,
+    #[diesel(sql_type = Bool)]
+    hides_by_row_id: bool,
 }
 
 #[derive(QueryableByName)]
@@ -47,13 +50,17 @@ struct ActiveRow {
     all_tables: bool,
     #[diesel(sql_type = Text)]
     stamp: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    row_ids_of: Option<String>,
 }
 
 /// Discovers the attached tables.
 pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
     let names = attached_rows(link)?;
-    let tracking: Option<TrackingRow> =
-        link.first(Sql::new("select tracking_columns from main.demo_base", []))?;
+    let views: Option<ViewsRow> = link.first(Sql::new(
+        "select tracking_columns, row_ids_of is not null as hides_by_row_id from main.demo_base",
+        [],
+    ))?;
     let discovery = discover(link)?;
     let is_attached = |table: &TableSpec| names.iter().any(|row| row.name == table.name);
     let (tables, outside) = discovery.tables.into_iter().partition(is_attached);
@@ -61,7 +68,8 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
         tables,
         outside,
         views: discovery.views,
-        tracking_columns: tracking.is_some_and(|row| row.tracking_columns),
+        tracking_columns: views.as_ref().is_some_and(|row| row.tracking_columns),
+        hides_by_row_id: views.is_some_and(|row| row.hides_by_row_id),
     })
 }
 
@@ -141,7 +149,8 @@ pub(crate) fn take_up_in(
 ) -> Result<(Attached, AttachReport)> {
     let mut link = conn.link();
     let active: Option<ActiveRow> = link.first(Sql::new(
-        "select base_id, epoch, tracking_columns, sealed_at is not null as is_sealed, of_host, all_tables, stamp \
+        "select base_id, epoch, tracking_columns, sealed_at is not null as is_sealed, of_host, all_tables, stamp, \
+         row_ids_of \
          from main.demo_base",
         [],
     ))?;
@@ -155,8 +164,9 @@ pub(crate) fn take_up_in(
         );
         return Err(Error::NotSealed { reason });
     }
-    let (attached, mut report) = attach(&mut link, options)?;
+    let (mut attached, mut report) = attach(&mut link, options)?;
     let of_host = carried.is_none();
+    attached.hides_by_row_id = !of_host;
     let base_id = carried.as_ref().map_or(HOST_BASE, |(id, _)| id.as_str()).to_owned();
     let is_same = active.as_ref().is_some_and(|active| {
         active.base_id == base_id
@@ -170,7 +180,11 @@ pub(crate) fn take_up_in(
                         Claim::Open => base_file::same_schema(&active.stamp, stamp),
                     }))
     });
+    let row_ids_of = active.as_ref().and_then(|active| active.row_ids_of.as_deref());
     if is_same {
+        if attached.hides_by_row_id && (report.tables_changed || row_ids_of != Some(stamp)) {
+            hidden::remake(&mut link, &attached.tables, stamp)?;
+        }
         return Ok((attached, report));
     }
     let names: Vec<String> = match &carried {
@@ -208,6 +222,9 @@ pub(crate) fn take_up_in(
             i64::from(options.tables.is_none()).into(),
         ],
     ))?;
+    if attached.hides_by_row_id {
+        hidden::remake(&mut link, &attached.tables, stamp)?;
+    }
     Ok((attached, report))
 }
 
@@ -303,8 +320,13 @@ fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<(Attached, Att
         ))?;
     }
     link.batch(&ddl::archived_changes_view(&tables))?;
-    let attached =
-        Attached { tables, outside, views: discovery.views, tracking_columns: options.tracking_columns };
+    let attached = Attached {
+        tables,
+        outside,
+        views: discovery.views,
+        tracking_columns: options.tracking_columns,
+        ..Attached::default()
+    };
     Ok((attached, report))
 }
 

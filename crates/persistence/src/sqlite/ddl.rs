@@ -12,6 +12,7 @@ use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::sql_text::{join, literal, quote};
 use crate::sqlite::discover::has_declared_collation;
+use crate::sqlite::hidden;
 
 /// Columns that a change table has besides those of its table.
 pub(crate) const CONTROL_COLUMNS: [&str; 3] = ["demo_layer", "demo_kind", "demo_changed_at"];
@@ -22,12 +23,12 @@ pub(crate) const TRACKING_COLUMNS: [&str; 3] = ["demo_user_session_id", "is_base
 /// The live layer of the bound session; NULL, which equals nothing, where none is bound.
 const LIVE: &str = "(select layer from temp.demo_binding)";
 
-/// The live layer of the bound session where it edits or deletes rows of a table: only then is anything of its base
-/// hidden. NULL, which equals nothing, elsewhere: for most tables of most sessions no row of the base is looked up among
-/// the changes.
-fn hiding_layer(spec: &TableSpec) -> String {
+/// Something of the bound session where it edits or deletes rows of a table: only then is anything of its base hidden.
+/// NULL, which equals nothing, elsewhere: for most tables of most sessions no row of the base is looked up among the
+/// changes.
+fn if_hiding(spec: &TableSpec, what: &str) -> String {
     format!(
-        "(select l.layer from temp.demo_binding cross join main.demo_layer_counts as l \
+        "(select {what} from temp.demo_binding cross join main.demo_layer_counts as l \
          where l.layer = demo_binding.layer and l.table_name = {} and l.edited + l.deleted > 0)",
         literal(&spec.name)
     )
@@ -70,7 +71,7 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
 
 /// Statements that remove a change table.
 pub(crate) fn drop_change_table(table: &str) -> String {
-    format!("drop table if exists main.{};\n", quote(&change_table_name(table)))
+    format!("drop table if exists main.{};\n{}", quote(&change_table_name(table)), hidden::drop_table(table))
 }
 
 fn column_definition(spec: &TableSpec, position: usize, column: &ColumnSpec) -> String {
@@ -209,7 +210,7 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
          never integer not null default 1 references demo_never (id) deferrable initially deferred);\n"
     );
     for spec in &attached.tables {
-        sql.push_str(&view(spec, attached.tracking_columns));
+        sql.push_str(&view(spec, attached));
     }
     for spec in &attached.tables {
         let triggers = Triggers { attached, spec, change: quote(&change_table_name(&spec.name)) };
@@ -232,10 +233,10 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
 /// table as it stands, with one cursor for all rows, where for NOT EXISTS it opens one for each row and steps through what
 /// it finds. (NOT IN would read the whole index after each miss, in search of a NULL.) What a hidden row comes to is
 /// FALSE, said by a correlated select: that makes SQLite ask all other conditions on the row first.
-fn view(spec: &TableSpec, tracking_columns: bool) -> String {
+fn view(spec: &TableSpec, attached: &Attached) -> String {
     let columns =
         |alias: &str| join(spec.columns.iter().map(|c| format!("{alias}.{}", quote(&c.name))), ", ");
-    let (base_tracking, layer_tracking) = if tracking_columns {
+    let (base_tracking, layer_tracking) = if attached.tracking_columns {
         (
             ", cast(null as text) as demo_user_session_id, cast(1 as integer) as is_base_data, \
              cast(null as text) as change_kind",
@@ -245,19 +246,36 @@ fn view(spec: &TableSpec, tracking_columns: bool) -> String {
         ("", "")
     };
     let change = quote(&change_table_name(&spec.name));
+    let (may_be_hidden, is_seen) = match attached.hiding_row_id(spec) {
+        Some(row_id) => {
+            let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
+            let place = hidden::place(&first, row_id);
+            let same = same_key(spec, "o.", "b.");
+            (
+                format!("{place} in (select place from main.{})", hidden::table_name(&spec.name)),
+                format!(
+                    "not exists (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same})"
+                ),
+            )
+        }
+        None => {
+            let key = join(spec.key_columns().map(|column| format!("b.{}", quote(&column.name))), ", ");
+            let first = spec.key_columns().next().map(|column| quote(&column.name)).unwrap_or_default();
+            let (hiding, names) = (if_hiding(spec, "l.layer"), key_list(spec));
+            (
+                format!("({hiding}, {key}) in (select demo_layer, {names} from main.{change})"),
+                format!("(select b.{first} is null)"),
+            )
+        }
+    };
     format!(
         "create temp view {name} as select {base}{base_tracking} from base.{name} as b \
-         where case when ({hiding}, {key}) in (select demo_layer, {names} from main.{change}) \
-         then (select b.{first} is null) else true end \
+         where case when {may_be_hidden} then {is_seen} else true end \
          union all select {layer}{layer_tracking} from main.{change} as c \
          where c.demo_layer = {LIVE} and c.demo_kind <> 'deleted';\n",
         name = quote(&spec.name),
         base = columns("b"),
         layer = columns("c"),
-        hiding = hiding_layer(spec),
-        key = join(spec.key_columns().map(|column| format!("b.{}", quote(&column.name))), ", "),
-        names = key_list(spec),
-        first = spec.key_columns().next().map(|column| quote(&column.name)).unwrap_or_default(),
     )
 }
 
@@ -265,7 +283,7 @@ fn key_list(spec: &TableSpec) -> String {
     join(spec.key_columns().map(|column| quote(&column.name)), ", ")
 }
 
-fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
+pub(super) fn same_key(spec: &TableSpec, left: &str, right: &str) -> String {
     join(spec.key_columns().map(|c| format!("{left}{0} = {right}{0}", quote(&c.name))), " and ")
 }
 
@@ -813,6 +831,19 @@ impl<'a> Triggers<'a> {
         )
     }
 
+    /// Takes the place of the base row with the old key, if there is one: from now on a layer hides it.
+    fn take_place(&self) -> String {
+        let Some(row_id) = self.attached.hiding_row_id(self.spec) else { return String::new() };
+        format!(
+            "insert into {places} (place) select {place} from base.{table} as b, temp.demo_binding as s \
+             where {base_key} on conflict (place) do nothing;\n",
+            places = hidden::table_name(&self.spec.name),
+            place = hidden::place(&hidden::first_place("s.session_number"), row_id),
+            table = quote(&self.spec.name),
+            base_key = self.key_is("b", "old."),
+        )
+    }
+
     /// Takes the row with the old key out of the session's sight.
     fn remove_old_row(&self) -> String {
         let columns = self.writable_list();
@@ -823,7 +854,8 @@ impl<'a> Triggers<'a> {
              insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
              select {LIVE}, 'deleted', {NOW}, {of_base} from base.{table} as b where {base_key} and not exists \
              (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same});\n\
-             delete from {change} where {old} and demo_kind = 'created';\n",
+             delete from {change} where {old} and demo_kind = 'created';\n{place}",
+            place = self.take_place(),
             change = self.change,
             table = quote(&self.spec.name),
             base_key = self.key_is("b", "old."),
@@ -920,7 +952,7 @@ impl<'a> Triggers<'a> {
                 add(Some(columns), &format!("update_layer{at}"), &refusal);
             }
         }
-        add(None, "update", &write);
+        add(None, "update", &(write + &self.take_place()));
         for (at, unique) in self.spec.uniques.iter().enumerate() {
             let refusal = self.refuse_unique_clash(unique, false);
             add(self.decided_by(unique), &format!("update_unique{at}"), &refusal);

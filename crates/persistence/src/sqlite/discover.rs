@@ -195,6 +195,12 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         }
         _ => None,
     };
+    // A column may have the name of the row id, which then has it no more.
+    let is_free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let implicit_row_id = match row.without_rowid || row_id.is_some() {
+        true => None,
+        false => ["rowid", "_rowid_", "oid"].into_iter().find(is_free),
+    };
     let specs = columns
         .into_iter()
         .map(|column| {
@@ -220,6 +226,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         key_name: String::new(),
         key,
         row_id,
+        implicit_row_id,
         uniques: Vec::new(),
         indexes: Vec::new(),
         checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),

@@ -842,6 +842,14 @@ impl<'a> Run<'a> {
         let kept = self.database.read_base(|conn| load(conn, kept.to_owned())).map_err(told)?;
         let kept: Vec<(i64, String)> = kept.into_iter().map(|row| (row.who, row.value)).collect();
         check!(kept.is_empty(), "counts of layers are left behind: {kept:?}");
+        if self.place.backend == Backend::Sqlite {
+            let places = "select 0 as who, name as value from main.sqlite_schema where name like 'demo\\_hidden\\_%' escape '\\'";
+            for table in self.database.read_base(|conn| load(conn, places.to_owned())).map_err(told)? {
+                let left = format!("select count(*) as who, '' as value from main.{}", table.value);
+                let left = self.database.read_base(|conn| load(conn, left)).map_err(told)?;
+                check!(left.iter().all(|row| row.who == 0), "places are left behind in {}", table.value);
+            }
+        }
         Ok(())
     }
 }

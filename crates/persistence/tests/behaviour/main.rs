@@ -20,6 +20,7 @@ mod defects;
 mod differential;
 mod faults;
 mod fixture;
+mod hidden;
 mod histories;
 mod hosts;
 mod interleavings;

@@ -1,0 +1,1 @@
+alter table demo_base drop column row_ids_of;
