@@ -125,6 +125,14 @@ impl Fixture {
             values.join(", "),
             first.0
         ))?;
+        // The places of the same rows.
+        conn.batch_execute(&format!(
+            "insert into demo_hidden_cases
+             select other.number * 16384 + (hidden.place & 16383)
+             from demo_user_sessions other, demo_hidden_cases hidden, demo_user_sessions first
+             where first.id = '{}' and hidden.place / 16384 = first.number and other.number > first.number",
+            first.0
+        ))?;
         Ok(())
     }
 

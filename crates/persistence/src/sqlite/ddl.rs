@@ -228,11 +228,6 @@ pub(crate) fn connection_objects(attached: &Attached) -> String {
 
 /// The view in front of a table. Its two arms must have the same affinity in every column, or SQLite
 /// materializes the whole view for each query.
-///
-/// Whether a row of the base is hidden is asked as IN over all changes: SQLite looks its key up in the index of the change
-/// table as it stands, with one cursor for all rows, where for NOT EXISTS it opens one for each row and steps through what
-/// it finds. (NOT IN would read the whole index after each miss, in search of a NULL.) What a hidden row comes to is
-/// FALSE, said by a correlated select: that makes SQLite ask all other conditions on the row first.
 fn view(spec: &TableSpec, attached: &Attached) -> String {
     let columns =
         |alias: &str| join(spec.columns.iter().map(|c| format!("{alias}.{}", quote(&c.name))), ", ");
@@ -246,36 +241,43 @@ fn view(spec: &TableSpec, attached: &Attached) -> String {
         ("", "")
     };
     let change = quote(&change_table_name(&spec.name));
-    let (may_be_hidden, is_seen) = match attached.hiding_row_id(spec) {
-        Some(row_id) => {
-            let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
-            let place = hidden::place(&first, row_id);
-            let same = same_key(spec, "o.", "b.");
-            (
-                format!("{place} in (select place from main.{})", hidden::table_name(&spec.name)),
-                format!(
-                    "not exists (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same})"
-                ),
-            )
-        }
-        None => {
-            let key = join(spec.key_columns().map(|column| format!("b.{}", quote(&column.name))), ", ");
-            let first = spec.key_columns().next().map(|column| quote(&column.name)).unwrap_or_default();
-            let (hiding, names) = (if_hiding(spec, "l.layer"), key_list(spec));
-            (
-                format!("({hiding}, {key}) in (select demo_layer, {names} from main.{change})"),
-                format!("(select b.{first} is null)"),
-            )
-        }
-    };
     format!(
         "create temp view {name} as select {base}{base_tracking} from base.{name} as b \
-         where case when {may_be_hidden} then {is_seen} else true end \
+         where {is_seen} \
          union all select {layer}{layer_tracking} from main.{change} as c \
          where c.demo_layer = {LIVE} and c.demo_kind <> 'deleted';\n",
         name = quote(&spec.name),
         base = columns("b"),
+        is_seen = is_seen(spec, attached),
         layer = columns("c"),
+    )
+}
+
+/// Whether the session sees the base row `b`: it has no change of its own to it.
+///
+/// Most rows are told by an IN over a whole table: SQLite looks its left side up in the table as it stands, with one cursor for
+/// all rows, where for NOT EXISTS it opens one for each row and steps through what it finds. (NOT IN would read the whole
+/// table after each miss, in search of a NULL.) What the rows that are left come to is said by a correlated select: that makes
+/// SQLite ask all other conditions on a row first.
+fn is_seen(spec: &TableSpec, attached: &Attached) -> String {
+    let change = quote(&change_table_name(&spec.name));
+    if let Some(row_id) = attached.hiding_row_id(spec) {
+        let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
+        return format!(
+            "({place} in (select place from main.{places})) is not true \
+             or not exists (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same})",
+            place = hidden::place(&first, row_id),
+            places = hidden::table_name(&spec.name),
+            same = same_key(spec, "o.", "b."),
+        );
+    }
+    let key: Vec<String> = spec.key_columns().map(|column| format!("b.{}", quote(&column.name))).collect();
+    format!(
+        "(({hiding}, {all}) in (select demo_layer, {names} from main.{change})) is not true or (select {first} is null)",
+        hiding = if_hiding(spec, "l.layer"),
+        all = key.join(", "),
+        names = key_list(spec),
+        first = key.first().map_or("null", String::as_str),
     )
 }
 
