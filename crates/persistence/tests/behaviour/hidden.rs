@@ -3,7 +3,7 @@
 
 use chrono::Duration;
 use demo_reset_domain::{ArchiveId, OnConflict};
-use demo_reset_persistence::{AnyConnection, Database, Error};
+use demo_reset_persistence::{AnyConnection, AttachOptions, Database, Error, OpenOptions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -158,6 +158,19 @@ fn what_was_hidden_before_there_were_places_stays_hidden() {
     assert_eq!(ann.value("select count(*) from parts"), "10");
     ann.write("delete from parts where n > 5").unwrap();
     assert_eq!(ann.value("select count(*) from parts"), "5");
+}
+
+#[test]
+fn a_table_that_comes_under_sessions_later_has_its_places() {
+    let attach = AttachOptions { tables: Some(vec!["parts".to_owned()]), ..AttachOptions::default() };
+    let one_table = OpenOptions { attach, ..options() };
+    let fixture = Fixture::with_options(Backend::Sqlite, "parts", PARTS, one_table);
+    fixture.session("ann").write("delete from parts where n = 1").unwrap();
+    let fixture = opened_again(fixture);
+    let ann = fixture.session("ann");
+    ann.write("delete from one_name where code = 'a'").unwrap();
+    assert_eq!(ann.value("select count(*) from one_name"), "1");
+    assert_eq!(ann.value("select count(*) from parts"), "19999");
 }
 
 #[test]
