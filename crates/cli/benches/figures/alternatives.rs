@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write};
-use crate::measure::{Samples, in_turns, time};
+use crate::measure::{Samples, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::resets::Resettable;
@@ -139,13 +139,13 @@ impl Bare {
     }
 
     fn commit_one_row(&mut self) -> Result<Duration> {
-        Ok(time(|| self.conn.batch_execute(&self.one_row))?)
+        Ok(time_after_rest(|| self.conn.batch_execute(&self.one_row))?)
     }
 
     /// Deletes the rows and puts them back; how long the first took. The second is kept aside.
     fn delete_and_insert(&mut self) -> Result<Duration> {
-        let delete = time(|| self.conn.batch_execute(&self.delete))?;
-        self.inserts.push(time(|| self.conn.batch_execute(&self.insert))?);
+        let delete = time_after_rest(|| self.conn.batch_execute(&self.delete))?;
+        self.inserts.push(time_after_rest(|| self.conn.batch_execute(&self.insert))?);
         Ok(delete)
     }
 }
@@ -239,7 +239,7 @@ impl Compared<'_> {
             2,
             report.effort.rounds(30),
             [
-                &mut || one.reset_and_undo(|_| Ok(())),
+                &mut || one.reset_and_undo(),
                 &mut || bare.borrow_mut().delete_and_insert(),
                 &mut || changesets.as_mut().map_or(Ok(Duration::ZERO), Changesets::reset_and_undo),
                 &mut || bare.borrow_mut().commit_one_row(),
@@ -277,7 +277,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: what a team could use instead",
         format!(
             "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
-             against INSERT of them from a copy, both against changesets of SQLite's session extension (the system's SQLite, \
+             against INSERT of them from a copy, each after a rest of 20 ms, both against changesets of SQLite's session extension (the system's SQLite, \
              since the bundled one is compiled without it), and a reset against putting a whole database back: copying the \
              file, `VACUUM INTO`, and the backup API, by which the `sqlite3` shell makes a `.backup`."
         ),

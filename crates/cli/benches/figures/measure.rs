@@ -56,6 +56,17 @@ pub(crate) fn time<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration
     Ok(started.elapsed())
 }
 
+/// How long the program rests before what takes microseconds is measured: as in a server, to which such requests come now and
+/// then. Right after its like the same work takes a tenth of the time, from the processor's caches alone; from a few
+/// milliseconds on they have lost it, whatever else the program does (docs/performance.md, "Reset").
+const REST: Duration = Duration::from_millis(20);
+
+/// Rests, and then measures how long `work` takes.
+pub(crate) fn time_after_rest<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration, E> {
+    std::thread::sleep(REST);
+    time(work)
+}
+
 /// One of several kinds of work that are measured in turns.
 pub(crate) type Work<'a> = &'a mut dyn FnMut() -> anyhow::Result<Duration>;
 

@@ -11,7 +11,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::fixture::{Base, Fixtures, NOW, Setting, random_id, thousands};
-use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, time};
+use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 
@@ -67,24 +67,12 @@ impl Resettable {
         Ok(Self { database: database.clone(), session, undo: RefCell::default() })
     }
 
-    /// Sorts all cases for a page of them, as no page of the product does: the processor's caches hold something else after
-    /// it. What takes microseconds takes up to four times as long then, but each time alike; after a page of one
-    /// organization it depends on what came before that (docs/performance.md has both).
-    pub(crate) fn sort_all_cases(&self) -> Result<()> {
-        self.database.read(self.session, |conn| {
-            conn.batch_execute("select * from cases order by created_at desc, id desc limit 50")
-                .map_err(demo_reset_persistence::Error::from)
-        })?;
-        Ok(())
-    }
-
-    /// Resets and takes it back, each after `before`; how long the reset took. The undo is kept aside.
-    pub(crate) fn reset_and_undo(&self, before: impl Fn(&Self) -> Result<()>) -> Result<Duration> {
+    /// Resets and takes it back; how long the reset took. The undo is kept aside.
+    pub(crate) fn reset_and_undo(&self) -> Result<Duration> {
         let [of_reset, of_undo] = [random_id(), random_id()].map(ArchiveId);
-        before(self)?;
-        let reset = time(|| self.database.reset(self.session, of_reset, NOW))?;
-        before(self)?;
-        let undo = time(|| self.database.undo(self.session, None, OnConflict::Fail, of_undo, NOW))?;
+        let reset = time_after_rest(|| self.database.reset(self.session, of_reset, NOW))?;
+        let undo =
+            time_after_rest(|| self.database.undo(self.session, None, OnConflict::Fail, of_undo, NOW))?;
         self.undo.borrow_mut().push(undo);
         Ok(reset)
     }
@@ -161,19 +149,10 @@ impl Place {
     /// Resets and undos of each session, commits, and sessions made, in turns.
     fn take_turns(&mut self, rounds: usize, random: &mut Random) -> Result<Vec<Samples>> {
         let Self { sessions, commit, make, .. } = self;
-        let Some((_, any, _)) = sessions.first() else { return Ok(Vec::new()) };
-        let mut resets = sessions
-            .iter()
-            .map(|(_, one, _)| || one.reset_and_undo(Resettable::sort_all_cases))
-            .collect::<Vec<_>>();
-        let mut others = [commit, make].map(|work| {
-            move || {
-                any.sort_all_cases()?;
-                work()
-            }
-        });
+        let mut resets: Vec<_> = sessions.iter().map(|(_, one, _)| || one.reset_and_undo()).collect();
         let mut work: Vec<Work<'_>> = resets.iter_mut().map(|work| work as Work<'_>).collect();
-        work.extend(others.iter_mut().map(|work| work as Work<'_>));
+        work.push(commit);
+        work.push(make);
         all_in_turns(0, rounds, &mut work, random)
     }
 
@@ -200,8 +179,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: reset, undo and the making of a session",
         "each in one-row commits of the same world: a transaction that adds one to one row of a file beside the database, \
          with the same settings, as text. The changes are subjects that the session has created. What is done in one world \
-         is measured in turns, each after all cases of the world were sorted, so that the processor's caches hold something \
-         else; the worlds have their rounds in ten blocks, one after the other in each.",
+         is measured in turns, each after a rest of 20 ms, as in a server to which such a request comes now and then; the worlds \
+         have their rounds in ten blocks, one after the other in each.",
     );
     let settings = report.effort.some(&SETTINGS, 1);
     let mut places = settings
@@ -220,12 +199,14 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
                 .collect::<Result<Vec<_>>>()?;
             let mut one_row = one_row_commit(&fixture.path("one-row.db"))?;
             let commit = move || {
-                Ok(time(|| one_row.batch_execute("begin immediate; update t set n = n + 1; commit"))?)
+                Ok(time_after_rest(|| {
+                    one_row.batch_execute("begin immediate; update t set n = n + 1; commit")
+                })?)
             };
             let at = Rc::clone(&fixture);
             let make = move || {
                 let number = random_id().as_u128();
-                time(|| at.session(number))
+                time_after_rest(|| at.session(number))
             };
             Ok((setting, fixture, Place::new(sessions, commit, make)))
         })

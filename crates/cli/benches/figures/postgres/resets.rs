@@ -11,7 +11,7 @@ use diesel::{Connection, PgConnection};
 use super::world::{Cluster, Size, World};
 use crate::alternatives::FASTER;
 use crate::fixture::{random_id, thousands};
-use crate::measure::{Samples, in_blocks, in_turns, time};
+use crate::measure::{Samples, in_blocks, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::resets::{BLOCKS, GOAL, Place, Resettable, flatness};
@@ -58,7 +58,7 @@ fn add_subjects(cluster: &Cluster, world: &World, session: SessionId, count: usi
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reset, undo and the making of a session",
-        "each in one-row commits of the same database, measured in turns, each after all its cases were sorted, while the \
+        "each in one-row commits of the same database, measured in turns, each after a rest of 20 ms, while the \
          databases have their rounds in ten blocks, one after the other in each; and \
          against what restores a whole database of that size: `CREATE DATABASE … TEMPLATE`, TRUNCATE with COPY, and \
          `pg_restore --jobs=2`, each spared what it can be. The changes are subjects that the session has created.",
@@ -81,9 +81,11 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             cluster.settle(&world.name)?;
             let mut one_row = one_row_commit(cluster, &world.name)?;
             let commit = move || {
-                Ok(time(|| one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit"))?)
+                Ok(time_after_rest(|| {
+                    one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit")
+                })?)
             };
-            let make = move || time(|| world.session(&random_id().to_string()));
+            let make = move || time_after_rest(|| world.session(&random_id().to_string()));
             Ok((size, others, Place::new(sessions, commit, make)))
         })
         .collect::<Result<Vec<_>>>()?;
