@@ -292,11 +292,15 @@ impl SearchIndex {
         let text = self.text(&table);
         sql.push(&format!("demo.search_words({text}) @@ cast("));
         sql.bind(wanted.query(|form| format!("'{form}':*"), " | ", " & ").as_str()).push(" as tsquery)");
-        // Far cheaper than to take a text apart: it spares that for most rows of the session's own.
-        for forms in &wanted.0 {
+        // Far cheaper than to take a text apart: it spares that for most rows of the session's own. The longest word first,
+        // which the fewest rows have.
+        let mut longest_first: Vec<_> = wanted.0.iter().collect();
+        longest_first.sort_by_key(|forms| std::cmp::Reverse(forms.first().map_or(0, String::len)));
+        for forms in longest_first {
             for (at, form) in forms.iter().enumerate() {
                 sql.push(if at == 0 { " and (" } else { " or " });
-                sql.push(&format!("lower(({text}) collate \"C\") like ")).bind(format!("%{form}%").as_str());
+                sql.push(&format!("strpos(lower(({text}) collate \"C\"), ")).bind(form.as_str());
+                sql.push(") > 0");
             }
             sql.push(")");
         }

@@ -407,13 +407,13 @@ fn on_postgresql_words_lead_to_the_rows_that_have_them() {
         "create index pages_by_words on public.pages using gin (demo.search_words(coalesce(body, '')));";
     fixture.outsider().batch_execute(index).unwrap();
     let words = "demo.search_words(coalesce(pages.body, '')) @@ cast($1 as tsquery) \
-        and (lower((coalesce(pages.body, '')) collate \"C\") like $2)";
+        and (strpos(lower((coalesce(pages.body, '')) collate \"C\"), $2) > 0)";
     for changed in CHANGED {
         for sql in [
             format!("select count(*) from pages where {words}"),
             format!("select id, at, body from pages where {words} order by at desc, id desc limit 50"),
         ] {
-            let plan = postgres_plan(&fixture, changed, &sql, "('''y'':*', '%y%')");
+            let plan = postgres_plan(&fixture, changed, &sql, "('''y'':*', 'y')");
             let mut found = Vec::new();
             scans(&plan, &[], &mut found);
             let base = found.iter().find(|scan| scan.is_of_base()).unwrap();
