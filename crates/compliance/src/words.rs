@@ -14,47 +14,58 @@ pub(crate) const fn keyed(name: &'static str) -> KeyedTable {
 pub(crate) const CASES: SearchIndex = SearchIndex {
     table: keyed("cases"),
     columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+    tracking_columns: true,
 };
 
 /// RIUs.
 pub(crate) const RIUS: SearchIndex = SearchIndex {
     table: keyed("rius"),
     columns: &["reference_number", "summary", "details", "reporter_name"],
+    tracking_columns: true,
 };
 
 /// Investigations.
 pub(crate) const INVESTIGATIONS: SearchIndex = SearchIndex {
     table: keyed("investigations"),
     columns: &["findings_summary", "findings_detail", "root_cause", "lessons_learned"],
+    tracking_columns: true,
 };
 
 /// Employees.
 pub(crate) const EMPLOYEES: SearchIndex = SearchIndex {
     table: keyed("employees"),
     columns: &["first_name", "last_name", "email", "employee_number"],
+    tracking_columns: false,
 };
 
 /// Subjects. Like all that hangs on one record, so few that they are read and not indexed.
 pub(crate) const SUBJECTS: SearchIndex = SearchIndex {
     table: keyed("subjects"),
     columns: &["name", "relationship", "department", "location", "job_title", "manager_name", "notes"],
+    tracking_columns: true,
 };
 
 /// Messages.
 pub(crate) const MESSAGES: SearchIndex =
-    SearchIndex { table: keyed("case_messages"), columns: &["subject", "content"] };
+    SearchIndex { table: keyed("case_messages"), columns: &["subject", "content"], tracking_columns: true };
 
 /// Notes.
-pub(crate) const NOTES: SearchIndex =
-    SearchIndex { table: keyed("investigation_notes"), columns: &["content", "author_name"] };
+pub(crate) const NOTES: SearchIndex = SearchIndex {
+    table: keyed("investigation_notes"),
+    columns: &["content", "author_name"],
+    tracking_columns: true,
+};
 
 /// Associations.
 pub(crate) const ASSOCIATIONS: SearchIndex =
-    SearchIndex { table: keyed("riu_case_associations"), columns: &["notes"] };
+    SearchIndex { table: keyed("riu_case_associations"), columns: &["notes"], tracking_columns: true };
 
 /// Audit entries.
-pub(crate) const ACTIVITY: SearchIndex =
-    SearchIndex { table: keyed("audit_logs"), columns: &["action_description", "actor_name"] };
+pub(crate) const ACTIVITY: SearchIndex = SearchIndex {
+    table: keyed("audit_logs"),
+    columns: &["action_description", "actor_name"],
+    tracking_columns: true,
+};
 
 /// Every table whose words are indexed.
 pub const SEARCHED: [SearchIndex; 4] = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES];

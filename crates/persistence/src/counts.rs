@@ -128,13 +128,27 @@ impl BaseCounts {
         let total = match known {
             Some(total) => total,
             None => {
-                let with = instead_of(table, &format!("select * from {}", dialect.base_table(table.name)));
+                let rows = format!(
+                    "select *{} from {}",
+                    is_base_data(dialect, true),
+                    dialect.base_table(table.name)
+                );
+                let with = instead_of(table, &rows);
                 let total: i64 = Over { with, query: query() }.get_result(conn)?;
                 self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(&of_base, what, total);
                 total
             }
         };
         Ok(total + created - gone)
+    }
+}
+
+/// What a selection of rows ends with: the column by which the condition for words tells rows of the base from a session's
+/// own on PostgreSQL, as a view with tracking columns has it.
+fn is_base_data(dialect: Dialect, value: bool) -> String {
+    match dialect {
+        Dialect::Sqlite => String::new(),
+        Dialect::Postgres => format!(", {value} as is_base_data"),
     }
 }
 
@@ -185,9 +199,11 @@ impl Changes {
         };
         let change = dialect.change_table(table.name);
         let same = table.key.iter().map(|column| format!("b.{0} = o.{0}", quote(column)));
-        let present = format!("select * from {change} where demo_layer = {live} and demo_kind <> 'deleted'");
+        let own = is_base_data(dialect, false);
+        let present =
+            format!("select *{own} from {change} where demo_layer = {live} and demo_kind <> 'deleted'");
         let hidden = format!(
-            "select b.* from {change} as o {join_base} {} as b on {} \
+            "select b.*{own} from {change} as o {join_base} {} as b on {} \
              where o.demo_layer = {live} and o.demo_kind <> 'created'",
             dialect.base_table(table.name),
             join(same, " and ")

@@ -78,6 +78,7 @@ type Row = (DbUuid, String, String, Option<String>, String, String, Option<DbUui
 const CASES: SearchIndex = SearchIndex {
     table: KeyedTable { name: "cases", key: &["organization_id", "id"] },
     columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+    tracking_columns: true,
 };
 
 /// Beginnings of words that some cases have.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, Database, Error, KeyedTable, MultiBackend, SearchIndex, attach, load_base,
-    make_search_indexes,
+    AnyConnection, AttachOptions, Database, Error, KeyedTable, MultiBackend, OpenOptions, SearchIndex,
+    attach, load_base, make_search_indexes,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -22,11 +22,17 @@ diesel::table! {
     }
 }
 
-const TITLES: SearchIndex =
-    SearchIndex { table: KeyedTable { name: "books", key: &["isbn"] }, columns: &["title", "publisher"] };
+const TITLES: SearchIndex = SearchIndex {
+    table: KeyedTable { name: "books", key: &["isbn"] },
+    columns: &["title", "publisher"],
+    tracking_columns: false,
+};
 
-const AUTHORS: SearchIndex =
-    SearchIndex { table: KeyedTable { name: "authors", key: &["id"] }, columns: &["name"] };
+const AUTHORS: SearchIndex = SearchIndex {
+    table: KeyedTable { name: "authors", key: &["id"] },
+    columns: &["name"],
+    tracking_columns: false,
+};
 
 /// Words that meet in odd ways: one the beginning of another, cases, accents, signs between them.
 const WORDS: [&str; 16] = [
@@ -102,9 +108,15 @@ fn title(random: &mut Random, at: usize) -> String {
     format!("{} n{at}", words.join(" "))
 }
 
+/// The views of a shelf: with tracking columns or without.
+fn views(tracking_columns: bool) -> OpenOptions {
+    let attach = AttachOptions { tracking_columns, ..options().attach };
+    OpenOptions { attach, ..options() }
+}
+
 /// A base of random titles, indexed or not.
-fn shelf(backend: Backend, random: &mut Random, indexed: bool) -> Fixture {
-    let fixture = Fixture::library(backend);
+fn shelf(backend: Backend, random: &mut Random, indexed: bool, tracking_columns: bool) -> Fixture {
+    let fixture = Fixture::with_options(backend, "library", backend.library(), views(tracking_columns));
     let mut rows = String::new();
     for at in 100..160 {
         rows.push_str(&format!(
@@ -124,13 +136,13 @@ fn shelf(backend: Backend, random: &mut Random, indexed: bool) -> Fixture {
         Ok::<_, Error>(())
     };
     load_base(&fixture.url, Uuid::new_v4(), now(), load).unwrap();
-    take_up(&fixture);
+    take_up(&fixture, tracking_columns);
     fixture
 }
 
 /// A base is taken up when a database is next opened, for every server.
-fn take_up(fixture: &Fixture) {
-    drop(Database::open(&fixture.url, options(), now()).unwrap());
+fn take_up(fixture: &Fixture, tracking_columns: bool) {
+    drop(Database::open(&fixture.url, views(tracking_columns), now()).unwrap());
 }
 
 struct Listed {
@@ -138,10 +150,16 @@ struct Listed {
     total: i64,
 }
 
-fn list(database: &Database, session: &Session<'_>, asked: &str, price: Option<f64>) -> Listed {
+fn list(
+    database: &Database,
+    session: &Session<'_>,
+    titles: SearchIndex,
+    asked: &str,
+    price: Option<f64>,
+) -> Listed {
     let counts = database.counts();
     let work = |conn: &mut AnyConnection| {
-        let found = TITLES.matches(conn, None, asked)?;
+        let found = titles.matches(conn, None, asked)?;
         let matching = || {
             let mut query = books::table.into_boxed::<MultiBackend>();
             if let Some(found) = &found {
@@ -153,7 +171,7 @@ fn list(database: &Database, session: &Session<'_>, asked: &str, price: Option<f
             query
         };
         let what = format!("{asked:?} {price:?}");
-        let total = counts.count(conn, TITLES.table, &what, || matching().count())?;
+        let total = counts.count(conn, titles.table, &what, || matching().count())?;
         let isbns = matching().order(books::isbn).select(books::isbn).load(conn)?;
         Ok::<_, Error>(Listed { isbns, total })
     };
@@ -161,7 +179,7 @@ fn list(database: &Database, session: &Session<'_>, asked: &str, price: Option<f
 }
 
 /// Compares every question with what reading all rows gives.
-fn compare(database: &Database, session: &Session<'_>, step: usize) {
+fn compare(database: &Database, session: &Session<'_>, titles: SearchIndex, step: usize) {
     let load = |conn: &mut AnyConnection| {
         books::table.order(books::isbn).load::<(String, String, f64)>(conn).map_err(Error::from)
     };
@@ -173,7 +191,7 @@ fn compare(database: &Database, session: &Session<'_>, step: usize) {
             .filter(|(_, title, of)| is_found(title, asked) && price.is_none_or(|price| price == *of))
             .map(|(isbn, _, _)| isbn)
             .collect();
-        let found = list(database, session, asked, price);
+        let found = list(database, session, titles, asked, price);
         assert_eq!(found.isbns.iter().collect::<Vec<_>>(), expected, "{asked} {price:?} in step {step}");
         assert_eq!(found.total, expected.len() as i64, "{asked} {price:?} in step {step}");
     }
@@ -199,30 +217,31 @@ fn change(random: &mut Random, session: &Session<'_>, step: usize) {
 on_each_database! { fn words_and_totals_are_exact_whatever_a_session_has_edited(backend) {
     let seed = std::env::var("DEMO_RESET_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut random = Random::new(seed);
-    for indexed in [true, false] {
-        let fixture = shelf(backend, &mut random, indexed);
+    for (indexed, tracking_columns) in [(true, false), (false, false), (true, true), (false, true)] {
+        let titles = SearchIndex { tracking_columns, ..TITLES };
+        let fixture = shelf(backend, &mut random, indexed, tracking_columns);
         // What was counted by one server is known to it alone.
-        let other = Database::open(&fixture.url, options(), now()).unwrap();
+        let other = Database::open(&fixture.url, views(tracking_columns), now()).unwrap();
         let (ann, ben) = (fixture.session("ann"), fixture.session("ben"));
-        compare(&fixture.database, &ann, 0);
+        compare(&fixture.database, &ann, titles, 0);
         for step in 1..25 {
             change(&mut random, if step % 4 == 0 { &ben } else { &ann }, step);
-            compare([&fixture.database, &other][step % 2], &ann, step);
+            compare([&fixture.database, &other][step % 2], &ann, titles, step);
         }
-        compare(&other, &ben, 25);
+        compare(&other, &ben, titles, 25);
         ann.reset();
-        compare(&fixture.database, &ann, 26);
+        compare(&fixture.database, &ann, titles, 26);
         assert!(fixture.database.verify().unwrap().base_is_intact());
     }
 }}
 
 on_each_database! { fn a_new_base_is_counted_anew_by_every_server(backend) {
     let mut random = Random::new(1);
-    let fixture = shelf(backend, &mut random, true);
+    let fixture = shelf(backend, &mut random, true, false);
     let other = Database::open(&fixture.url, options(), now()).unwrap();
     let ann = fixture.session("ann");
     for database in [&fixture.database, &other] {
-        assert_eq!(list(database, &ann, "", None).total, 63);
+        assert_eq!(list(database, &ann, TITLES, "", None).total, 63);
     }
     let only_the_library = |conn: &mut AnyConnection| {
         let library = backend.library();
@@ -230,10 +249,10 @@ on_each_database! { fn a_new_base_is_counted_anew_by_every_server(backend) {
         conn.batch_execute(&library[start..]).map_err(Error::from)
     };
     load_base(&fixture.url, Uuid::new_v4(), now(), only_the_library).unwrap();
-    take_up(&fixture);
+    take_up(&fixture, false);
     for database in [&fixture.database, &other] {
-        assert_eq!(list(database, &ann, "", None).total, 3);
-        assert_eq!(list(database, &ann, "cash", None).isbns, [""; 0]);
+        assert_eq!(list(database, &ann, TITLES, "", None).total, 3);
+        assert_eq!(list(database, &ann, TITLES, "cash", None).isbns, [""; 0]);
     }
 }}
 
@@ -255,7 +274,7 @@ fn on_postgresql_a_load_makes_statistics_of_tables_and_none_of_their_words() {
     if !Backend::Postgres.is_there() {
         return;
     }
-    let fixture = shelf(Backend::Postgres, &mut Random::new(1), true);
+    let fixture = shelf(Backend::Postgres, &mut Random::new(1), true, false);
     let known = "select distinct tablename::text as name from pg_stats where tablename::text like '%books'";
     assert_eq!(names(&mut fixture.outsider(), known), ["books"]);
 }
@@ -272,7 +291,7 @@ fn on_postgresql_servers_that_start_together_make_the_indexes_that_are_missing()
     if !Backend::Postgres.is_there() {
         return;
     }
-    let fixture = shelf(Backend::Postgres, &mut Random::new(1), false);
+    let fixture = shelf(Backend::Postgres, &mut Random::new(1), false, false);
     let mut owner = fixture.outsider();
     let application = Login::new("in role demo_app");
     make_search_indexes(&application.url(&fixture), &[TITLES, AUTHORS]).unwrap();
@@ -302,14 +321,18 @@ fn on_postgresql_the_tables_of_a_host_get_no_index_of_ours() {
 }
 
 on_each_database! { fn long_words_and_many_words_are_looked_for(backend) {
-    let fixture = shelf(backend, &mut Random::new(1), true);
-    let ann = fixture.session("ann");
-    let long = "x".repeat(5000);
-    ann.write(&format!("update books set title = 'ü{long} end' where isbn = '100'")).unwrap();
-    for asked in ["üxxx".to_owned(), format!("ü{}", &long[..200]), "end".to_owned()] {
-        assert_eq!(list(&fixture.database, &ann, &asked, None).isbns, ["100"], "{}", asked.len());
+    for tracking_columns in [false, true] {
+        let titles = SearchIndex { tracking_columns, ..TITLES };
+        let fixture = shelf(backend, &mut Random::new(1), true, tracking_columns);
+        let ann = fixture.session("ann");
+        let found = |asked: &str| list(&fixture.database, &ann, titles, asked, None).isbns;
+        let long = "x".repeat(5000);
+        ann.write(&format!("update books set title = 'ü{long} end' where isbn = '100'")).unwrap();
+        for asked in ["üxxx".to_owned(), format!("ü{}", &long[..200]), "end".to_owned()] {
+            assert_eq!(found(&asked), ["100"], "{}", asked.len());
+        }
+        let many: Vec<String> = (0x4e00..0x4e00 + 250).filter_map(char::from_u32).map(String::from).collect();
+        ann.write(&format!("update books set title = '{}' where isbn = '101'", many.join(", "))).unwrap();
+        assert_eq!(found(&many.join(" ")), ["101"]);
     }
-    let many: Vec<String> = (0x4e00..0x4e00 + 250).filter_map(char::from_u32).map(String::from).collect();
-    ann.write(&format!("update books set title = '{}' where isbn = '101'", many.join(", "))).unwrap();
-    assert_eq!(list(&fixture.database, &ann, &many.join(" "), None).isbns, ["101"]);
 }}
