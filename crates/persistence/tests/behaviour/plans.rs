@@ -1,7 +1,7 @@
 //! The views are only as good as the plans that the database makes through them: those do not vary with the
 //! machine, so they are tested.
 
-use demo_reset_persistence::{AnyConnection, Error};
+use demo_reset_persistence::{AnyConnection, AttachOptions, Error, OpenOptions};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Json, Text};
@@ -168,10 +168,16 @@ const CHANGED: [usize; 2] = [50, 3000];
 
 /// The pages and lines, under the sessions of [`CHANGED`] and 200 others with 50 changes of each table.
 fn many() -> Option<Fixture> {
+    many_in_views(false)
+}
+
+/// The same, in views with tracking columns or without.
+fn many_in_views(tracking_columns: bool) -> Option<Fixture> {
     if !Backend::Postgres.is_there() {
         return None;
     }
-    let fixture = Fixture::with_template(Backend::Postgres, "many", MANY);
+    let attach = AttachOptions { tracking_columns, ..options().attach };
+    let fixture = Fixture::with_options(Backend::Postgres, "many", MANY, OpenOptions { attach, ..options() });
     let mut owner = fixture.outsider();
     for (table, columns) in [("pages", "id, at, kind, body"), ("lines", "id, page, body")] {
         let edited = format!(
@@ -402,18 +408,28 @@ fn on_postgresql_a_change_is_found_by_its_key_even_where_another_index_holds_the
 
 #[test]
 fn on_postgresql_words_lead_to_the_rows_that_have_them() {
-    let Some(fixture) = many() else { return };
+    let letters = "strpos(lower((coalesce(pages.body, '')) collate \"C\"), $2) > 0";
+    let by_index = "demo.search_words(coalesce(pages.body, '')) @@ cast($1 as tsquery)";
+    let by_arm = format!(
+        "case when pages.is_base_data then {by_index} when ({letters}) \
+         then lower((coalesce(pages.body, '')) collate \"C\") ~ $2 else false end"
+    );
+    for (tracking_columns, words) in [(false, by_index), (true, by_arm.as_str())] {
+        let Some(fixture) = many_in_views(tracking_columns) else { return };
+        words_lead_to_rows(&fixture, &format!("({letters}) and {words}"));
+    }
+}
+
+fn words_lead_to_rows(fixture: &Fixture, words: &str) {
     let index =
         "create index pages_by_words on public.pages using gin (demo.search_words(coalesce(body, '')));";
     fixture.outsider().batch_execute(index).unwrap();
-    let words = "demo.search_words(coalesce(pages.body, '')) @@ cast($1 as tsquery) \
-        and (strpos(lower((coalesce(pages.body, '')) collate \"C\"), $2) > 0)";
     for changed in CHANGED {
         for sql in [
             format!("select count(*) from pages where {words}"),
             format!("select id, at, body from pages where {words} order by at desc, id desc limit 50"),
         ] {
-            let plan = postgres_plan(&fixture, changed, &sql, "('''y'':*', 'y')");
+            let plan = postgres_plan(fixture, changed, &sql, "('''y'':*', 'y')");
             let mut found = Vec::new();
             scans(&plan, &[], &mut found);
             let base = found.iter().find(|scan| scan.is_of_base()).unwrap();
