@@ -62,6 +62,16 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
+    /// What is attached with these options, by keys alone.
+    pub(crate) fn new(
+        tables: Vec<TableSpec>,
+        outside: Vec<TableSpec>,
+        views: Vec<ViewSpec>,
+        options: &AttachOptions,
+    ) -> Self {
+        Self { tables, outside, views, tracking_columns: options.tracking_columns, hides_by_row_id: false }
+    }
+
     /// The name of the row id by which rows of a table's base are known to be hidden.
     pub(crate) fn hiding_row_id(&self, spec: &TableSpec) -> Option<&'static str> {
         spec.implicit_row_id.filter(|_| self.hides_by_row_id)

@@ -35,17 +35,21 @@ const WORD_LENGTH: usize = 64;
 const SEPARATORS: [(char, char); 4] =
     [('\u{80}', '\u{bf}'), ('\u{2000}', '\u{206f}'), ('\u{20a0}', '\u{20cf}'), ('\u{3000}', '\u{303f}')];
 
-/// What stands in front of a word, as PostgreSQL's regular expressions say it of a text in small letters: the start or a
-/// separator, as [`is_separator`] has them.
-const BEFORE_A_WORD: &str =
-    r"(^|[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u20a0-\u20cf\u3000-\u303f])";
-
 fn is_separator(letter: char) -> bool {
     match letter {
         'a'..='z' | 'A'..='Z' | '0'..='9' => false,
         _ if letter.is_ascii() => true,
         _ => SEPARATORS.iter().any(|(first, last)| (*first..=*last).contains(&letter)),
     }
+}
+
+/// What stands in front of a word, as PostgreSQL's regular expressions say it of a text in small letters: the start or a
+/// separator, as [`is_separator`] has them.
+fn before_a_word() -> String {
+    let beyond_ascii = SEPARATORS
+        .iter()
+        .map(|(first, last)| format!(r"\u{:04x}-\u{:04x}", u32::from(*first), u32::from(*last)));
+    format!(r"(^|[\u0001-\u002f\u003a-\u0060\u007b-\u007f{}])", join(beyond_ascii, ""))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -327,10 +331,11 @@ impl SearchIndex {
                 sql.push(" when ");
                 has_letters(sql, longest);
                 sql.push(" then ");
+                let before = before_a_word();
                 for (at, forms) in longest_first.iter().enumerate() {
                     sql.push(if at == 0 { "" } else { " and " });
                     sql.push(&format!("{small} ~ "));
-                    sql.bind(format!("{BEFORE_A_WORD}({})", forms.join("|")).as_str());
+                    sql.bind(format!("{before}({})", forms.join("|")).as_str());
                 }
                 sql.push(" else false end");
             }

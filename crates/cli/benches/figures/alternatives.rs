@@ -277,9 +277,9 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: what a team could use instead",
         format!(
             "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
-             against INSERT of them from a copy, each after a rest of 20 ms, both against changesets of SQLite's session extension (the system's SQLite, \
-             since the bundled one is compiled without it), and a reset against putting a whole database back: copying the \
-             file, `VACUUM INTO`, and the backup API, by which the `sqlite3` shell makes a `.backup`."
+             against INSERT of them from a copy, each after a rest of 20 ms, both against changesets of SQLite's session \
+             extension (the system's SQLite, since the bundled one is compiled without it), and a reset against putting a \
+             whole database back: copying the file, `VACUUM INTO`, and the backup API, by which the `sqlite3` shell makes a `.backup`."
         ),
     );
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;

@@ -82,13 +82,7 @@ pub(crate) fn attach(
     if tables.is_empty() && reasons.is_empty() {
         reasons.push("the schema public has no table to attach".to_owned());
     }
-    let attached = Attached {
-        tables,
-        outside,
-        views: discovery.views,
-        tracking_columns: options.tracking_columns,
-        ..Attached::default()
-    };
+    let attached = Attached::new(tables, outside, discovery.views, options);
     let existing = attached_rows(link)?;
     let objects = ddl::objects(&attached);
     let objects_hash = objects_hash(&objects, &attached);

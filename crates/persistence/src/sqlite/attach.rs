@@ -320,13 +320,7 @@ fn attach(link: &mut Link<'_>, options: &AttachOptions) -> Result<(Attached, Att
         ))?;
     }
     link.batch(&ddl::archived_changes_view(&tables))?;
-    let attached = Attached {
-        tables,
-        outside,
-        views: discovery.views,
-        tracking_columns: options.tracking_columns,
-        ..Attached::default()
-    };
+    let attached = Attached::new(tables, outside, discovery.views, options);
     Ok((attached, report))
 }
 

@@ -211,6 +211,12 @@ pub fn options() -> OpenOptions {
     OpenOptions { attach: AttachOptions::default(), ..Default::default() }
 }
 
+/// The same, for views with tracking columns or without.
+pub fn options_with_tracking(tracking_columns: bool) -> OpenOptions {
+    let attach = AttachOptions { tracking_columns, ..options().attach };
+    OpenOptions { attach, ..options() }
+}
+
 /// Past the test harness, which keeps what a test prints to itself.
 pub fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");

@@ -1,13 +1,13 @@
 //! The views are only as good as the plans that the database makes through them: those do not vary with the
 //! machine, so they are tested.
 
-use demo_reset_persistence::{AnyConnection, AttachOptions, Error, OpenOptions};
+use demo_reset_persistence::{AnyConnection, Error};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Json, Text};
 use serde_json::Value;
 
-use crate::fixture::{Backend, Fixture, options};
+use crate::fixture::{Backend, Fixture, options, options_with_tracking};
 
 #[derive(QueryableByName)]
 struct Step {
@@ -176,8 +176,8 @@ fn many_in_views(tracking_columns: bool) -> Option<Fixture> {
     if !Backend::Postgres.is_there() {
         return None;
     }
-    let attach = AttachOptions { tracking_columns, ..options().attach };
-    let fixture = Fixture::with_options(Backend::Postgres, "many", MANY, OpenOptions { attach, ..options() });
+    let options = options_with_tracking(tracking_columns);
+    let fixture = Fixture::with_options(Backend::Postgres, "many", MANY, options);
     let mut owner = fixture.outsider();
     for (table, columns) in [("pages", "id, at, kind, body"), ("lines", "id, page, body")] {
         let edited = format!(

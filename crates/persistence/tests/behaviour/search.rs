@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use demo_reset_persistence::{
-    AnyConnection, AttachOptions, Database, Error, KeyedTable, MultiBackend, OpenOptions, SearchIndex,
-    attach, load_base, make_search_indexes,
+    AnyConnection, AttachOptions, Database, Error, KeyedTable, MultiBackend, SearchIndex, attach, load_base,
+    make_search_indexes,
 };
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::fixture::{Backend, Fixture, HostDatabase, Login, Session, now, on_each_database, options};
+use crate::fixture::{
+    Backend, Fixture, HostDatabase, Login, Session, now, on_each_database, options, options_with_tracking,
+};
 use crate::random::Random;
 
 diesel::table! {
@@ -108,15 +110,10 @@ fn title(random: &mut Random, at: usize) -> String {
     format!("{} n{at}", words.join(" "))
 }
 
-/// The views of a shelf: with tracking columns or without.
-fn views(tracking_columns: bool) -> OpenOptions {
-    let attach = AttachOptions { tracking_columns, ..options().attach };
-    OpenOptions { attach, ..options() }
-}
-
 /// A base of random titles, indexed or not.
 fn shelf(backend: Backend, random: &mut Random, indexed: bool, tracking_columns: bool) -> Fixture {
-    let fixture = Fixture::with_options(backend, "library", backend.library(), views(tracking_columns));
+    let fixture =
+        Fixture::with_options(backend, "library", backend.library(), options_with_tracking(tracking_columns));
     let mut rows = String::new();
     for at in 100..160 {
         rows.push_str(&format!(
@@ -142,7 +139,7 @@ fn shelf(backend: Backend, random: &mut Random, indexed: bool, tracking_columns:
 
 /// A base is taken up when a database is next opened, for every server.
 fn take_up(fixture: &Fixture, tracking_columns: bool) {
-    drop(Database::open(&fixture.url, views(tracking_columns), now()).unwrap());
+    drop(Database::open(&fixture.url, options_with_tracking(tracking_columns), now()).unwrap());
 }
 
 struct Listed {
@@ -221,7 +218,7 @@ on_each_database! { fn words_and_totals_are_exact_whatever_a_session_has_edited(
         let titles = SearchIndex { tracking_columns, ..TITLES };
         let fixture = shelf(backend, &mut random, indexed, tracking_columns);
         // What was counted by one server is known to it alone.
-        let other = Database::open(&fixture.url, views(tracking_columns), now()).unwrap();
+        let other = Database::open(&fixture.url, options_with_tracking(tracking_columns), now()).unwrap();
         let (ann, ben) = (fixture.session("ann"), fixture.session("ben"));
         compare(&fixture.database, &ann, titles, 0);
         for step in 1..25 {

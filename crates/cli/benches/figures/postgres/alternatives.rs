@@ -14,7 +14,8 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "PostgreSQL: what a team could use instead",
         format!(
             "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
-             against INSERT of them from a copy, each after a rest of 20 ms. What puts a whole database back stands with the resets above."
+             against INSERT of them from a copy, each after a rest of 20 ms. What puts a whole database back stands \
+             with the resets above."
         ),
     );
     let world = World::of(cluster, Size::HundredThousand, 10)?;
