@@ -87,8 +87,7 @@ impl Fixture {
             Base::TenThousand => load(&url, |conn| conn.batch_execute(WITHOUT_CHILDREN))?,
             Base::FiveMillion => load(&url, |conn| add_entries(conn, 5_000_000))?,
         }
-        let options = OpenOptions { attach: attach_options(), ..OpenOptions::default() };
-        let database = Database::open(&url, options, NOW)?;
+        let database = Database::open(&url, open_options(), NOW)?;
         std::thread::sleep(STANDS_STILL);
         let base_rows = database.stats(None, NOW)?.base.iter().map(|(_, rows)| rows).sum();
         let fixture = Self { database, base_rows, folder };
@@ -125,14 +124,11 @@ impl Fixture {
             values.join(", "),
             first.0
         ))?;
-        // The places of the same rows.
-        conn.batch_execute(&format!(
-            "insert into demo_hidden_cases
-             select other.number * 16384 + (hidden.place & 16383)
-             from demo_user_sessions other, demo_hidden_cases hidden, demo_user_sessions first
-             where first.id = '{}' and hidden.place / 16384 = first.number and other.number > first.number",
-            first.0
-        ))?;
+        // The places of these rows are made by the engine when it takes up a base whose places are of another state.
+        conn.batch_execute("update demo_base set row_ids_of = ''")?;
+        drop(conn);
+        let url = format!("sqlite://{}", self.path("demo.db").display()).parse()?;
+        Database::open(&url, open_options(), NOW)?;
         Ok(())
     }
 
@@ -178,6 +174,10 @@ impl Fixture {
         })?;
         Ok(())
     }
+}
+
+fn open_options() -> OpenOptions {
+    OpenOptions { attach: attach_options(), ..OpenOptions::default() }
 }
 
 /// Edits of so many cases, spread over all of them.
