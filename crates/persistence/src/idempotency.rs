@@ -96,13 +96,13 @@ impl Database {
         answer: impl FnOnce(&ResetReport, &ChangeCounts) -> Value,
     ) -> Result<Value> {
         let work = |conn: &mut AnyConnection| {
-            let report = match &request.records {
-                None => self.reset_within(conn, request.session, request.new_id, request.now)?,
-                Some(records) => {
-                    self.reset_records_within(conn, request.session, records, request.new_id, request.now)?
-                }
+            let ResetRequest { session, new_id, now, .. } = *request;
+            let Some(records) = &request.records else {
+                // A reset of everything leaves nothing.
+                return Ok((self.reset_within(conn, session, new_id, now)?, ChangeCounts::default()));
             };
-            let layer = session_live_layer(&mut conn.link(), request.session)?;
+            let report = self.reset_records_within(conn, session, records, new_id, now)?;
+            let layer = session_live_layer(&mut conn.link(), session)?;
             Ok((report, layer_counts(&mut conn.link(), layer)?))
         };
         let mode = match request.records {
