@@ -48,16 +48,28 @@ fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
     serde_json::Value::Object(tables.collect())
 }
 
-/// Reads them. A count of four thousand million and more is none of ours, and the sum of such would not fit.
+/// Reads them.
 pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
-    let tables: BTreeMap<String, (u32, u32, u32)> = serde_json::from_value(json)
-        .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
+    serde_json::from_value(json).map(counts_of).map_err(unreadable)
+}
+
+/// [`counts_from_json`] of a text, without a document in between.
+pub(crate) fn counts_from_text(text: &str) -> Result<ChangeCounts> {
+    serde_json::from_str(text).map(counts_of).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::Database(diesel::result::Error::DeserializationError(Box::new(error)))
+}
+
+/// A count of four thousand million and more is none of ours, and the sum of such would not fit.
+fn counts_of(tables: BTreeMap<String, (u32, u32, u32)>) -> ChangeCounts {
     let mut counts = ChangeCounts::default();
     for (table, (created, edited, deleted)) in tables {
         let [created, edited, deleted] = [created, edited, deleted].map(u64::from);
         counts.add(table, KindCounts { created, edited, deleted });
     }
-    Ok(counts)
+    counts
 }
 
 /// The archives of a session, newest first.

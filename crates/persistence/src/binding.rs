@@ -5,9 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use demo_reset_domain::{LayerId, SessionId, UserKey, touch_is_due_since};
-use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
+use diesel::connection::{
+    AnsiTransactionManager, Connection, SimpleConnection, TransactionDepthChange, TransactionManager,
+    TransactionManagerStatus,
+};
+use diesel::result::Error as DieselError;
 use diesel::sql_types::BigInt;
-use diesel::{PgConnection, QueryableByName};
+use diesel::{PgConnection, QueryableByName, RunQueryDsl, SqliteConnection};
 
 use crate::connection::{AnyConnection, Fixed, Link, SessionConnection, Sql, fixed_text};
 use crate::dialect::Dialect;
@@ -123,18 +127,48 @@ fn begin_with(conn: &mut PgConnection, mode: Mode, call: &str) -> Result<()> {
     })
 }
 
+fixed_text!(BeginDeferred, "BEGIN DEFERRED");
+fixed_text!(BeginImmediate, "BEGIN IMMEDIATE");
+fixed_text!(Commit, "COMMIT");
+
+/// Begins a transaction on SQLite with a statement that is kept prepared, and tells Diesel's manager of transactions, which
+/// would have it parsed each time: that takes as long as a page of the log where nothing was parsed for a while
+/// (docs/performance.md, "Reset").
+fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
+    if AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some() {
+        return Err(DieselError::AlreadyInTransaction.into());
+    }
+    match mode {
+        Mode::Write => Fixed::<BeginImmediate, 0>::new([]).execute(conn)?,
+        Mode::Read | Mode::WriteFirst => Fixed::<BeginDeferred, 0>::new([]).execute(conn)?,
+    };
+    match AnsiTransactionManager::transaction_manager_status_mut(conn) {
+        TransactionManagerStatus::Valid(status) => {
+            Ok(status.change_transaction_depth(TransactionDepthChange::IncreaseDepth)?)
+        }
+        TransactionManagerStatus::InError => Err(DieselError::BrokenTransactionManager.into()),
+    }
+}
+
+/// Commits what [`begin_on_sqlite`] has begun, or rolls it back.
+fn commit_on_sqlite(conn: &mut SqliteConnection) -> Result<()> {
+    if let Err(error) = Fixed::<Commit, 0>::new([]).execute(conn) {
+        // Where SQLite has rolled back by itself, the manager learns it from this. Where neither can be done, it says that
+        // the connection is broken.
+        let _ = AnsiTransactionManager::rollback_transaction(conn);
+        return Err(error.into());
+    }
+    // Savepoints that were left open end with it.
+    *AnsiTransactionManager::transaction_manager_status_mut(conn) = TransactionManagerStatus::default();
+    Ok(())
+}
+
 impl Link<'_> {
     /// Begins a transaction. On SQLite a writing one takes the write lock at once or with its first statement: one that
     /// reads first and then writes fails whatever the timeout.
     fn begin(&mut self, mode: Mode) -> Result<()> {
         match self {
-            Self::Sqlite(conn) => {
-                let sql = match mode {
-                    Mode::Write => "BEGIN IMMEDIATE",
-                    Mode::Read | Mode::WriteFirst => "BEGIN DEFERRED",
-                };
-                AnsiTransactionManager::begin_transaction_sql(*conn, sql)?;
-            }
+            Self::Sqlite(conn) => begin_on_sqlite(conn, mode)?,
             Self::Postgres(conn) => {
                 AnsiTransactionManager::begin_transaction_sql(*conn, begin_on_postgres(mode))?;
             }
@@ -144,7 +178,7 @@ impl Link<'_> {
 
     fn commit(&mut self) -> Result<()> {
         match self {
-            Self::Sqlite(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
+            Self::Sqlite(conn) => commit_on_sqlite(conn)?,
             Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
         }
         Ok(())

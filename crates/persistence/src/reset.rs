@@ -4,11 +4,11 @@
 use std::cell::Cell;
 
 use chrono::{DateTime, Utc};
-use demo_reset_domain::{Archive, ArchiveId, Retention, SessionId};
+use demo_reset_domain::{Archive, ArchiveId, ChangeCounts, Retention, SessionId};
 use diesel::sql_types::{Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 
-use crate::archive::counts_from_json;
+use crate::archive::{counts_from_json, counts_from_text};
 use crate::binding::LAYERS_PER_SESSION;
 use crate::connection::{Fixed, Link, fixed_text};
 use crate::dialect::Dialect;
@@ -54,12 +54,24 @@ fixed_text!(
 fixed_text!(ResetOnPostgres, "select counts, seal from demo.reset_session(?, ?, ?, ?)");
 
 /// What was archived, if anything, and the seal.
-#[derive(QueryableByName)]
 struct Archived {
+    counts: Option<ChangeCounts>,
+    seal: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct ArchivedRow {
     #[diesel(sql_type = Nullable<sql::Json>)]
     counts: Option<DbJson>,
     #[diesel(sql_type = Nullable<Text>)]
     seal: Option<String>,
+}
+
+impl ArchivedRow {
+    fn archived(self) -> Result<Archived> {
+        let counts = self.counts.map(|counts| counts_from_json(counts.0)).transpose()?;
+        Ok(Archived { counts, seal: self.seal })
+    }
 }
 
 /// Retires the live layer of `session`; nothing where it is empty. On SQLite it runs in a writing transaction, of which
@@ -77,21 +89,15 @@ pub(crate) fn reset(
     let expires_at = DbTime::new(retention.expires_at(now)).get();
     let archived = match link.dialect() {
         Dialect::Sqlite => reset_on_sqlite(link, session, new_id, archived_at, expires_at)?,
-        Dialect::Postgres => link.first(Fixed::<ResetOnPostgres, 4>::new([
-            session.0.into(),
-            new_id.0.into(),
-            archived_at.into(),
-            expires_at.into(),
-        ]))?,
+        Dialect::Postgres => {
+            let values = [session.0.into(), new_id.0.into(), archived_at.into(), expires_at.into()];
+            let row: Option<ArchivedRow> = link.first(Fixed::<ResetOnPostgres, 4>::new(values))?;
+            row.map(ArchivedRow::archived).transpose()?
+        }
     };
     let Archived { counts, seal } = archived.ok_or(Error::UnknownSession)?;
-    let archive = match counts {
-        Some(counts) => {
-            let counts = counts_from_json(counts.0)?;
-            Some(Archive { id: new_id, archived_at, expires_at, restored_at: None, counts })
-        }
-        None => None,
-    };
+    let archive =
+        counts.map(|counts| Archive { id: new_id, archived_at, expires_at, restored_at: None, counts });
     Ok(Reset { archive, seal })
 }
 
@@ -106,13 +112,12 @@ fn reset_on_sqlite(
 ) -> Result<Option<Archived>> {
     let values = [new_id.0.into(), archived_at.into(), expires_at.into(), session.0.into()];
     if link.execute(Fixed::<ArchiveLiveLayer, 4>::new(values))? == 0 {
-        return link.first(Fixed::<NothingArchived, 1>::new([session.0.into()]));
+        let row: Option<ArchivedRow> = link.first(Fixed::<NothingArchived, 1>::new([session.0.into()]))?;
+        return row.map(ArchivedRow::archived).transpose();
     }
     let told = TOLD.take().ok_or(diesel::result::Error::NotFound)?;
     link.execute(Fixed::<MoveOn, 1>::new([told.session_number.into()]))?;
-    let counts = serde_json::from_str(&told.counts)
-        .map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
-    Ok(Some(Archived { counts: Some(DbJson(counts)), seal: told.seal }))
+    Ok(Some(Archived { counts: Some(counts_from_text(&told.counts)?), seal: told.seal }))
 }
 
 /// What the statement that makes an archive on SQLite found while it ran. It gives it to a function of the connection,
