@@ -9,7 +9,7 @@ use diesel::connection::{
     AnsiTransactionManager, Connection, SimpleConnection, TransactionDepthChange, TransactionManager,
     TransactionManagerStatus,
 };
-use diesel::result::Error as DieselError;
+use diesel::result::{Error as DieselError, QueryResult};
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl, SqliteConnection};
 
@@ -66,18 +66,20 @@ pub(crate) fn layer_of(session_number: i64, ordinal: i64) -> LayerId {
 
 /// Whether a transaction is open, as after a panic inside a unit of work.
 pub(crate) fn is_in_transaction(conn: &mut AnyConnection) -> bool {
-    fn depth<C>(conn: &mut C) -> bool
-    where
-        C: Connection<TransactionManager = AnsiTransactionManager>,
-    {
-        AnsiTransactionManager::transaction_manager_status_mut(conn)
-            .transaction_depth()
-            .map_or(true, |depth| depth.is_some())
-    }
-    match conn {
-        AnyConnection::Sqlite(conn) => depth(conn),
-        AnyConnection::Postgres(conn) => depth(conn),
-    }
+    let is_open = match conn {
+        AnyConnection::Sqlite(conn) => is_open(conn),
+        AnyConnection::Postgres(conn) => is_open(conn),
+    };
+    is_open.unwrap_or(true)
+}
+
+/// Whether a transaction is open that Diesel's manager knows of. An error where it knows the connection to be broken.
+fn is_open<C>(conn: &mut C) -> QueryResult<bool>
+where
+    C: Connection<TransactionManager = AnsiTransactionManager>,
+{
+    let depth = AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()?;
+    Ok(depth.is_some())
 }
 
 /// How a unit of work begins.
@@ -135,7 +137,7 @@ fixed_text!(Commit, "COMMIT");
 /// would have it parsed each time: that takes as long as a page of the log where nothing was parsed for a while
 /// (docs/performance.md, "Reset").
 fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
-    if AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()?.is_some() {
+    if is_open(conn)? {
         return Err(DieselError::AlreadyInTransaction.into());
     }
     match mode {
@@ -150,16 +152,21 @@ fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
     }
 }
 
-/// Commits what [`begin_on_sqlite`] has begun, or rolls it back.
-fn commit_on_sqlite(conn: &mut SqliteConnection) -> Result<()> {
-    if let Err(error) = Fixed::<Commit, 0>::new([]).execute(conn) {
-        // Where SQLite has rolled back by itself, the manager learns it from this. Where neither can be done, it says that
-        // the connection is broken.
-        let _ = AnsiTransactionManager::rollback_transaction(conn);
+/// Diesel's manager is told that no transaction is open. It may think of savepoints too, which somebody's work has left open and
+/// which have ended with the transaction: asked to commit or roll back, it would end the innermost alone.
+fn nothing_is_open(conn: &mut SqliteConnection) {
+    *AnsiTransactionManager::transaction_manager_status_mut(conn) = TransactionManagerStatus::default();
+}
+
+fn rollback_on_sqlite(conn: &mut SqliteConnection) -> Result<()> {
+    if let Err(error) = conn.batch_execute("rollback") {
+        // Where SQLite had rolled back by itself, Diesel has found that out now.
+        if is_open(conn)? {
+            AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
+        }
         return Err(error.into());
     }
-    // Savepoints that were left open end with it.
-    *AnsiTransactionManager::transaction_manager_status_mut(conn) = TransactionManagerStatus::default();
+    nothing_is_open(conn);
     Ok(())
 }
 
@@ -176,20 +183,35 @@ impl Link<'_> {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<()> {
+    /// Commits, and with it savepoints that were left open.
+    fn commit(&mut self, mode: Mode) -> Result<()> {
         match self {
-            Self::Sqlite(conn) => commit_on_sqlite(conn)?,
-            Self::Postgres(conn) => AnsiTransactionManager::commit_transaction(*conn)?,
+            Self::Sqlite(conn) => {
+                Fixed::<Commit, 0>::new([]).execute(*conn)?;
+                nothing_is_open(conn);
+            }
+            // After a statement that failed PostgreSQL rolls back when it is told to commit, and says that all is well; any
+            // other statement it refuses. This one changes nothing. (Diesel learns by itself that no transaction is open.)
+            Self::Postgres(conn) => conn.batch_execute(match mode {
+                Mode::Write | Mode::WriteFirst => "set local jit = off; commit",
+                Mode::Read => "commit",
+            })?,
         }
         Ok(())
     }
 
+    /// Rolls back what is open, with savepoints that were left open. A connection that cannot is known to be broken from then on.
     fn rollback(&mut self) -> Result<()> {
+        let is_open = match self {
+            Self::Sqlite(conn) => is_open(*conn)?,
+            Self::Postgres(conn) => is_open(*conn)?,
+        };
         match self {
-            Self::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
-            Self::Postgres(conn) => AnsiTransactionManager::rollback_transaction(*conn)?,
+            // A commit that failed has ended it.
+            _ if !is_open => Ok(()),
+            Self::Sqlite(conn) => rollback_on_sqlite(conn),
+            Self::Postgres(conn) => Ok(conn.batch_execute("rollback")?),
         }
-        Ok(())
     }
 }
 
@@ -204,7 +226,7 @@ where
     E: From<Error>,
 {
     conn.link().begin(mode)?;
-    finish(conn, work)
+    finish(conn, mode, work)
 }
 
 /// Runs `work` in one transaction: committed if it gives something, rolled back otherwise.
@@ -219,31 +241,29 @@ pub(crate) fn in_transaction_if_any<C: SessionConnection, T>(
             conn.link().rollback()?;
             Ok(None)
         }
-        ended => finish(conn, |_| ended),
+        ended => finish(conn, mode, |_| ended),
     }
 }
 
 /// Runs `work` in the transaction that has begun, and ends it.
 fn finish<C, T, E>(
     conn: &mut C,
+    mode: Mode,
     work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E>
 where
     C: SessionConnection,
     E: From<Error>,
 {
-    match work(conn) {
-        Ok(value) => {
-            conn.link().commit()?;
-            Ok(value)
-        }
-        Err(error) => {
-            // The reason for rolling back is what the caller must hear; a connection that cannot roll back is
-            // found broken when it returns to the pool.
-            let _ = conn.link().rollback();
-            Err(error)
-        }
-    }
+    let ended = work(conn).and_then(|value| {
+        conn.link().commit(mode)?;
+        Ok(value)
+    });
+    ended.inspect_err(|_| {
+        // The reason for rolling back is what the caller must hear; a connection that cannot roll back is found broken when
+        // it returns to the pool.
+        let _ = conn.link().rollback();
+    })
 }
 
 /// Begins a transaction that sees, and in [`Mode::Write`] writes, the world of `session`. [`finish_bound`] ends it.
@@ -293,13 +313,14 @@ pub(crate) fn begin_bound_as<C: SessionConnection>(
 /// Runs `work` in the transaction that [`begin_bound`] has begun, and ends it.
 pub(crate) fn finish_bound<C, T, E>(
     conn: &mut C,
+    mode: Mode,
     work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E>
 where
     C: SessionConnection,
     E: From<Error>,
 {
-    finish(conn, |conn| {
+    finish(conn, mode, |conn| {
         let value = work(conn)?;
         unbind(&mut conn.link())?;
         Ok(value)

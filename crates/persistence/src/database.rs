@@ -592,7 +592,7 @@ impl Database {
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let (mut conn, ()) = self.begin_on(unit.mode, |conn| begin_bound(conn, session, unit))?;
-        finish_bound(&mut *conn, work)
+        finish_bound(&mut *conn, unit.mode, work)
     }
 
     /// [`Database::session`] and [`Database::bound`] for a user, on one connection of the pool: waiting for one twice makes a
@@ -607,7 +607,7 @@ impl Database {
     ) -> std::result::Result<T, E> {
         let begin = |conn: &mut AnyConnection| begin_bound_as(conn, user, unit, now);
         if let (mut conn, true) = self.begin_on(unit.mode, begin)? {
-            return finish_bound(&mut *conn, work);
+            return finish_bound(&mut *conn, unit.mode, work);
         }
         let session = self.session(user, new_id, now)?.id;
         self.bound(session, unit, work)
@@ -740,7 +740,8 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, [`Error::UnknownSession`], [`Error::LayerFull`], [`Error::Constraint`] where a deferred
-    /// foreign key is still broken at the end, or those of the database.
+    /// foreign key is still broken at the end, or those of the database. On PostgreSQL also where `work` returns `Ok` though a
+    /// statement failed outside of a savepoint: nothing can be committed there any more.
     pub fn write<T, E: From<Error>>(
         &self,
         session: SessionId,

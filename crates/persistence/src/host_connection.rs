@@ -52,7 +52,7 @@ impl Database {
         work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         begin_bound(conn, session, &Unit::READ)?;
-        finish_bound(conn, |conn| in_front(conn, work))
+        finish_bound(conn, Mode::Read, |conn| in_front(conn, work))
     }
 
     /// [`Database::write`] on a connection of the host's.
@@ -67,7 +67,7 @@ impl Database {
         work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         begin_bound(conn, session, &Unit { mode: Mode::Write, now: Some(now), max_changes: None })?;
-        finish_bound(conn, |conn| in_front(conn, work))
+        finish_bound(conn, Mode::Write, |conn| in_front(conn, work))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use chrono::Duration;
 use demo_reset_domain::{ArchiveId, ChangeKind, ConflictReason, OnConflict, UndoRefusal};
-use demo_reset_persistence::{ConstraintKind, Error, RecordKey};
+use demo_reset_persistence::{AnyConnection, ConstraintKind, Error, RecordKey};
+use diesel::connection::{SimpleConnection, TransactionManager};
+use diesel::{Connection, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use crate::fixture::{Backend, Fixture, Session, now, on_each_database};
@@ -277,6 +279,50 @@ on_each_database! { fn a_failed_unit_of_work_leaves_nothing_behind(backend) {
     assert!(matches!(result, Err(Error::Constraint { kind: ConstraintKind::ForeignKey, .. })));
     assert_eq!(session.world(), base);
     assert!(fixture.database.change_counts(session.id).unwrap().is_empty());
+}}
+
+on_each_database! { fn savepoints_that_are_left_open_end_with_their_unit_of_work(backend) {
+    let fixture = Fixture::library(backend);
+    let session = fixture.session("ann");
+    let mut conn = match fixture.database.connection_url() {
+        url if backend == Backend::Sqlite => AnyConnection::Sqlite(SqliteConnection::establish(&url).unwrap()),
+        url => AnyConnection::Postgres(PgConnection::establish(&url).unwrap()),
+    };
+    fixture.database.prepare(&mut conn).unwrap();
+    for (title, ended) in [("Kept", Ok(())), ("Dropped", Err(Error::UnknownSession)), ("Also kept", Ok(()))] {
+        let is_kept = ended.is_ok();
+        let written = fixture.database.write_on(&mut conn, session.id, now(), |conn| {
+            for _ in 0..2 {
+                <AnyConnection as Connection>::TransactionManager::begin_transaction(conn)?;
+            }
+            conn.batch_execute(&format!("update books set title = '{title}' where isbn = '1'"))?;
+            ended
+        });
+        assert_eq!(written.is_ok(), is_kept, "{title}: {written:?}");
+        let seen = session.value("select title from books where isbn = '1'");
+        assert_eq!(seen, if is_kept { title } else { "Kept" });
+    }
+}}
+
+// PostgreSQL gives up the whole transaction, and SQLite the statement alone.
+on_each_database! { fn a_unit_of_work_that_passes_over_a_failed_statement_succeeds_only_if_it_lasts(backend) {
+    let fixture = Fixture::library(backend);
+    let session = fixture.session("ann");
+    for savepoints in 0..2 {
+        let title = format!("Below {savepoints}");
+        let written = fixture.database.write(session.id, now(), |conn| {
+            for _ in 0..savepoints {
+                <AnyConnection as Connection>::TransactionManager::begin_transaction(conn)?;
+            }
+            conn.batch_execute(&format!("update books set title = '{title}' where isbn = '1'"))?;
+            let failed = conn.batch_execute("update nothing set a = 1");
+            assert!(failed.is_err());
+            Ok::<_, Error>(())
+        });
+        let seen = session.value("select title from books where isbn = '1'");
+        assert_eq!(seen == title, written.is_ok(), "{seen}: {written:?}");
+    }
+    session.write("update books set title = 'After it' where isbn = '1'").unwrap();
 }}
 
 on_each_database! { fn archived_changes_are_complete_snapshots(backend) {
