@@ -134,8 +134,7 @@ fixed_text!(BeginImmediate, "BEGIN IMMEDIATE");
 fixed_text!(Commit, "COMMIT");
 
 /// Begins a transaction on SQLite with a statement that is kept prepared, and tells Diesel's manager of transactions, which
-/// would have it parsed each time: that takes as long as a page of the log where nothing was parsed for a while
-/// (docs/performance.md, "Reset").
+/// would have it parsed each time: a twentieth of a reset (docs/performance.md, "Reset").
 fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
     if is_open(conn)? {
         return Err(DieselError::AlreadyInTransaction.into());
@@ -156,6 +155,20 @@ fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
 /// which have ended with the transaction: asked to commit or roll back, it would end the innermost alone.
 fn nothing_is_open(conn: &mut SqliteConnection) {
     *AnsiTransactionManager::transaction_manager_status_mut(conn) = TransactionManagerStatus::default();
+}
+
+fn commit_on_postgres(conn: &mut PgConnection, mode: Mode) -> Result<()> {
+    // Where somebody's work has ended the transaction, PostgreSQL would only warn.
+    if !is_open(conn)? {
+        return Err(DieselError::NotInTransaction.into());
+    }
+    // After a statement that failed PostgreSQL rolls back when it is told to commit, and says that all is well; any other
+    // statement it refuses. This one changes nothing. (Diesel learns by itself that no transaction is open.)
+    conn.batch_execute(match mode {
+        Mode::Write | Mode::WriteFirst => "set local jit = off; commit",
+        Mode::Read => "commit",
+    })?;
+    Ok(())
 }
 
 fn rollback_on_sqlite(conn: &mut SqliteConnection) -> Result<()> {
@@ -189,15 +202,10 @@ impl Link<'_> {
             Self::Sqlite(conn) => {
                 Fixed::<Commit, 0>::new([]).execute(*conn)?;
                 nothing_is_open(conn);
+                Ok(())
             }
-            // After a statement that failed PostgreSQL rolls back when it is told to commit, and says that all is well; any
-            // other statement it refuses. This one changes nothing. (Diesel learns by itself that no transaction is open.)
-            Self::Postgres(conn) => conn.batch_execute(match mode {
-                Mode::Write | Mode::WriteFirst => "set local jit = off; commit",
-                Mode::Read => "commit",
-            })?,
+            Self::Postgres(conn) => commit_on_postgres(conn, mode),
         }
-        Ok(())
     }
 
     /// Rolls back what is open, with savepoints that were left open. A connection that cannot is known to be broken from then on.

@@ -325,6 +325,20 @@ on_each_database! { fn a_unit_of_work_that_passes_over_a_failed_statement_succee
     session.write("update books set title = 'After it' where isbn = '1'").unwrap();
 }}
 
+on_each_database! { fn a_unit_of_work_that_ends_its_transaction_itself_is_an_error(backend) {
+    let fixture = Fixture::library(backend);
+    let session = fixture.session("ann");
+    for ended in ["rollback", "commit"] {
+        let written = fixture.database.write(session.id, now(), |conn| {
+            conn.batch_execute("update books set title = 'Anns' where isbn = '1'")?;
+            conn.batch_execute(ended).map_err(Error::from)
+        });
+        assert!(written.is_err(), "{ended}");
+    }
+    session.write("update books set title = 'After it' where isbn = '1'").unwrap();
+    assert_eq!(session.value("select title from books where isbn = '1'"), "After it");
+}}
+
 on_each_database! { fn archived_changes_are_complete_snapshots(backend) {
     let fixture = Fixture::library(backend);
     let session = changed(&fixture);
