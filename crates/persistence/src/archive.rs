@@ -50,16 +50,12 @@ fn counts_json(counts: &ChangeCounts) -> serde_json::Value {
 
 /// Reads them.
 pub(crate) fn counts_from_json(json: serde_json::Value) -> Result<ChangeCounts> {
-    serde_json::from_value(json).map(counts_of).map_err(unreadable)
+    serde_json::from_value(json).map(counts_of).map_err(Error::unreadable)
 }
 
 /// [`counts_from_json`] of a text, without a document in between.
 pub(crate) fn counts_from_text(text: &str) -> Result<ChangeCounts> {
-    serde_json::from_str(text).map(counts_of).map_err(unreadable)
-}
-
-fn unreadable(error: serde_json::Error) -> Error {
-    Error::Database(diesel::result::Error::DeserializationError(Box::new(error)))
+    serde_json::from_str(text).map(counts_of).map_err(Error::unreadable)
 }
 
 /// A count of four thousand million and more is none of ours, and the sum of such would not fit.

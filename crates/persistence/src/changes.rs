@@ -45,7 +45,7 @@ struct ArchivedRow {
 }
 
 fn unreadable(what: &str) -> Error {
-    Error::Database(diesel::result::Error::DeserializationError(format!("{what} is not readable").into()))
+    Error::unreadable(format!("{what} is not readable"))
 }
 
 fn parse_kind(text: &str) -> Result<ChangeKind> {

@@ -172,6 +172,13 @@ const BUSY: [&str; 9] = [
     "terminating connection due to",
 ];
 
+impl Error {
+    /// Something stored is not what it should be, and so cannot be read.
+    pub(crate) fn unreadable(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Database(DieselError::DeserializationError(reason.into()))
+    }
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         let (kind, info) = match &error {

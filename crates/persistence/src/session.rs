@@ -43,8 +43,7 @@ fixed_text!(SessionById, select_session!("demo_user_sessions where id = ?"));
 
 impl SessionRow {
     fn session(self) -> Result<Session> {
-        let user = UserKey::new(self.organization_id, self.user_id)
-            .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
+        let user = UserKey::new(self.organization_id, self.user_id).map_err(Error::unreadable)?;
         Ok(Session {
             id: SessionId(self.id.0),
             user,

@@ -66,23 +66,20 @@ fn on_sqlite(conn: &mut SqliteConnection, statement: &str) -> Result<SqlAnswer> 
 }
 
 fn sqlite_value<'a>(field: &impl Field<'a, Sqlite>) -> Result<Value> {
-    let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::Database(diesel::result::Error::DeserializationError(error))
-    };
     let Some(value) = field.value() else { return Ok(Value::Null) };
     Ok(match value.value_type() {
         None => Value::Null,
         Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => {
-            json!(<i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map_err(unreadable)?)
+            json!(<i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map_err(Error::unreadable)?)
         }
         Some(SqliteType::Float | SqliteType::Double) => {
-            json!(<f64 as FromSql<Double, Sqlite>>::from_sql(value).map_err(unreadable)?)
+            json!(<f64 as FromSql<Double, Sqlite>>::from_sql(value).map_err(Error::unreadable)?)
         }
         Some(SqliteType::Text) => {
-            json!(<String as FromSql<Text, Sqlite>>::from_sql(value).map_err(unreadable)?)
+            json!(<String as FromSql<Text, Sqlite>>::from_sql(value).map_err(Error::unreadable)?)
         }
         Some(SqliteType::Binary) => {
-            let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map_err(Error::unreadable)?;
             json!({ "$hex": bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>() })
         }
     })
@@ -107,8 +104,7 @@ fn on_postgres(conn: &mut PgConnection, statement: &str) -> Result<SqlAnswer> {
     )))?;
     let mut answer = SqlAnswer::default();
     for row in rows {
-        let fields: Vec<(String, Value)> = serde_json::from_str(&row.fields)
-            .map_err(|error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error))))?;
+        let fields: Vec<(String, Value)> = serde_json::from_str(&row.fields).map_err(Error::unreadable)?;
         let (columns, values) = fields.into_iter().unzip();
         answer.columns = columns;
         answer.rows.push(values);

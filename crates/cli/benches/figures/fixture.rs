@@ -127,8 +127,7 @@ impl Fixture {
         // The places of these rows are made by the engine when it takes up a base whose places are of another state.
         conn.batch_execute("update demo_base set row_ids_of = ''")?;
         drop(conn);
-        let url = format!("sqlite://{}", self.path("demo.db").display()).parse()?;
-        Database::open(&url, open_options(), NOW)?;
+        Database::open(self.database.url(), open_options(), NOW)?;
         Ok(())
     }
 

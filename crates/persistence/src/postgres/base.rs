@@ -144,8 +144,7 @@ pub(crate) fn rows_not_sealed(
         ],
     ))?;
     let Some(FoundRow { found }) = found else { return Ok(None) };
-    let unreadable = |error| Error::Database(diesel::result::Error::DeserializationError(Box::new(error)));
-    let (count, gone, keys) = serde_json::from_value(found.0).map_err(unreadable)?;
+    let (count, gone, keys) = serde_json::from_value(found.0).map_err(Error::unreadable)?;
     Ok(Some(NotSealed { count, gone, keys }))
 }
 

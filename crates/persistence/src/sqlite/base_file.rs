@@ -90,7 +90,7 @@ fn hash_rows(
                 .value()
                 .map(<String as FromSql<Text, Sqlite>>::from_sql)
                 .transpose()
-                .map_err(unreadable)?,
+                .map_err(Error::unreadable)?,
             None => None,
         };
         for position in usize::from(has_key)..row.field_count() {
@@ -156,10 +156,6 @@ pub(crate) fn rows_not_sealed(
     Ok(found)
 }
 
-fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Database(diesel::result::Error::DeserializationError(error))
-}
-
 fn append_value<'a>(buffer: &mut Vec<u8>, field: &impl Field<'a, Sqlite>) -> Result<()> {
     let Some(value) = field.value() else {
         buffer.push(0);
@@ -168,17 +164,17 @@ fn append_value<'a>(buffer: &mut Vec<u8>, field: &impl Field<'a, Sqlite>) -> Res
     match value.value_type() {
         None => buffer.push(0),
         Some(SqliteType::Integer | SqliteType::SmallInt | SqliteType::Long) => {
-            let number = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            let number = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map_err(Error::unreadable)?;
             buffer.push(1);
             buffer.extend(number.to_le_bytes());
         }
         Some(SqliteType::Float | SqliteType::Double) => {
-            let number = <f64 as FromSql<Double, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            let number = <f64 as FromSql<Double, Sqlite>>::from_sql(value).map_err(Error::unreadable)?;
             buffer.push(2);
             buffer.extend(number.to_bits().to_le_bytes());
         }
         Some(class @ (SqliteType::Text | SqliteType::Binary)) => {
-            let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map_err(unreadable)?;
+            let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map_err(Error::unreadable)?;
             buffer.push(if class == SqliteType::Text { 3 } else { 4 });
             buffer.extend((bytes.len() as u64).to_le_bytes());
             buffer.extend(bytes);
