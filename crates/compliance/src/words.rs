@@ -14,6 +14,7 @@ pub(crate) const fn keyed(name: &'static str) -> KeyedTable {
 pub(crate) const CASES: SearchIndex = SearchIndex {
     table: keyed("cases"),
     columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+    indexed: true,
     tracking_columns: true,
 };
 
@@ -21,6 +22,7 @@ pub(crate) const CASES: SearchIndex = SearchIndex {
 pub(crate) const RIUS: SearchIndex = SearchIndex {
     table: keyed("rius"),
     columns: &["reference_number", "summary", "details", "reporter_name"],
+    indexed: true,
     tracking_columns: true,
 };
 
@@ -28,6 +30,7 @@ pub(crate) const RIUS: SearchIndex = SearchIndex {
 pub(crate) const INVESTIGATIONS: SearchIndex = SearchIndex {
     table: keyed("investigations"),
     columns: &["findings_summary", "findings_detail", "root_cause", "lessons_learned"],
+    indexed: true,
     tracking_columns: true,
 };
 
@@ -35,6 +38,7 @@ pub(crate) const INVESTIGATIONS: SearchIndex = SearchIndex {
 pub(crate) const EMPLOYEES: SearchIndex = SearchIndex {
     table: keyed("employees"),
     columns: &["first_name", "last_name", "email", "employee_number"],
+    indexed: true,
     tracking_columns: false,
 };
 
@@ -42,32 +46,43 @@ pub(crate) const EMPLOYEES: SearchIndex = SearchIndex {
 pub(crate) const SUBJECTS: SearchIndex = SearchIndex {
     table: keyed("subjects"),
     columns: &["name", "relationship", "department", "location", "job_title", "manager_name", "notes"],
+    indexed: false,
     tracking_columns: true,
 };
 
 /// Messages.
-pub(crate) const MESSAGES: SearchIndex =
-    SearchIndex { table: keyed("case_messages"), columns: &["subject", "content"], tracking_columns: true };
+pub(crate) const MESSAGES: SearchIndex = SearchIndex {
+    table: keyed("case_messages"),
+    columns: &["subject", "content"],
+    indexed: false,
+    tracking_columns: true,
+};
 
 /// Notes.
 pub(crate) const NOTES: SearchIndex = SearchIndex {
     table: keyed("investigation_notes"),
     columns: &["content", "author_name"],
+    indexed: false,
     tracking_columns: true,
 };
 
 /// Associations.
-pub(crate) const ASSOCIATIONS: SearchIndex =
-    SearchIndex { table: keyed("riu_case_associations"), columns: &["notes"], tracking_columns: true };
+pub(crate) const ASSOCIATIONS: SearchIndex = SearchIndex {
+    table: keyed("riu_case_associations"),
+    columns: &["notes"],
+    indexed: false,
+    tracking_columns: true,
+};
 
 /// Audit entries.
 pub(crate) const ACTIVITY: SearchIndex = SearchIndex {
     table: keyed("audit_logs"),
     columns: &["action_description", "actor_name"],
+    indexed: false,
     tracking_columns: true,
 };
 
-/// Every table whose words are indexed.
+/// Every table whose words are indexed: [`SearchIndex::indexed`].
 pub const SEARCHED: [SearchIndex; 4] = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES];
 
 /// Makes the indexes of words that a base on PostgreSQL lacks. Does nothing on SQLite, where
@@ -101,3 +116,15 @@ macro_rules! of_organization {
     }};
 }
 pub(crate) use of_organization;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_made_of_every_table_that_is_found_by_one() {
+        let all = [CASES, RIUS, INVESTIGATIONS, EMPLOYEES, SUBJECTS, MESSAGES, NOTES, ASSOCIATIONS, ACTIVITY];
+        let indexed: Vec<SearchIndex> = all.into_iter().filter(|index| index.indexed).collect();
+        assert_eq!(indexed, SEARCHED);
+    }
+}

@@ -143,6 +143,9 @@ pub struct SearchIndex {
     pub table: KeyedTable,
     /// The columns of text.
     pub columns: &'static [&'static str],
+    /// Whether the base has the index, once it is [made](Self::make). Texts of few rows, or of rows that another condition leads
+    /// to, are better read.
+    pub indexed: bool,
     /// Whether the table is under sessions with [tracking columns](crate::AttachOptions::tracking_columns). Then a session's own
     /// rows take less time on PostgreSQL: they are told from those of the base, which the index is of.
     pub tracking_columns: bool,
@@ -310,39 +313,58 @@ impl SearchIndex {
         // The longest word first, which the fewest rows have.
         let mut longest_first: Vec<_> = wanted.0.iter().collect();
         longest_first.sort_by_key(|forms| std::cmp::Reverse(forms.first().map_or(0, String::len)));
-        let has_letters = |sql: &mut Sql, forms: &[String]| {
-            for (at, form) in forms.iter().enumerate() {
-                sql.push(if at == 0 { "(" } else { " or " });
-                sql.push(&format!("strpos({small}, ")).bind(form.as_str()).push(") > 0");
+        // Far cheaper than to look for words, and most rows that are read have not even the letters.
+        let has_letters = |sql: &mut Sql| {
+            for (word, forms) in longest_first.iter().enumerate() {
+                sql.push(if word == 0 { "" } else { " and " });
+                for (at, form) in forms.iter().enumerate() {
+                    sql.push(if at == 0 { "(" } else { " or " });
+                    sql.push(&format!("strpos({small}, ")).bind(form.as_str()).push(") > 0");
+                }
+                sql.push(")");
             }
-            sql.push(")");
         };
-        // Far cheaper than to look for words: it spares that for most rows of the session's own.
-        for forms in &longest_first {
-            has_letters(sql, forms);
-            sql.push(" and ");
-        }
-        match longest_first.first() {
-            // The planner knows of either arm of a view which rows these are, and leaves of CASE what they come to. The
-            // letters are asked for once more, since it would ask for the words of all rows first.
-            Some(longest) if self.tracking_columns => {
+        // CASE keeps the order: the planner would look for words first.
+        let by_reading = |sql: &mut Sql| {
+            sql.push("case when ");
+            has_letters(sql);
+            sql.push(" then ");
+            let before = before_a_word();
+            for (at, forms) in longest_first.iter().enumerate() {
+                sql.push(if at == 0 { "" } else { " and " });
+                sql.push(&format!("{small} ~ "));
+                sql.bind(format!("{before}({})", forms.join("|")).as_str());
+            }
+            sql.push(" else false end");
+        };
+        let first_is = |sql: &mut Sql, [before, after]: [&str; 2]| {
+            if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {
+                sql.push(&format!(" and {before}{table}.{} = ", quote(column))).bind(value).push(after);
+            }
+        };
+        match (self.indexed, self.tracking_columns) {
+            // The planner knows of either arm of a view which rows these are, and leaves of CASE what they come to. Of the
+            // base's rows the first key is asked in a form that no index is read for: for the few rows that have the words,
+            // PostgreSQL would read all keys that begin so.
+            (true, true) => {
                 sql.push(&format!("case when {table}.is_base_data then "));
                 by_index(sql);
-                sql.push(" when ");
-                has_letters(sql, longest);
-                sql.push(" then ");
-                let before = before_a_word();
-                for (at, forms) in longest_first.iter().enumerate() {
-                    sql.push(if at == 0 { "" } else { " and " });
-                    sql.push(&format!("{small} ~ "));
-                    sql.bind(format!("{before}({})", forms.join("|")).as_str());
-                }
-                sql.push(" else false end");
+                first_is(sql, ["(", ") is true"]);
+                sql.push(" else ");
+                by_reading(sql);
+                first_is(sql, [""; 2]);
+                sql.push(" end");
             }
-            _ => by_index(sql),
-        }
-        if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {
-            sql.push(&format!(" and {table}.{} = ", quote(column))).bind(value);
+            (true, false) => {
+                has_letters(sql);
+                sql.push(" and ");
+                by_index(sql);
+                first_is(sql, [""; 2]);
+            }
+            (false, _) => {
+                by_reading(sql);
+                first_is(sql, [""; 2]);
+            }
         }
     }
 }

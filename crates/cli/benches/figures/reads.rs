@@ -78,6 +78,7 @@ type Row = (DbUuid, String, String, Option<String>, String, String, Option<DbUui
 const CASES: SearchIndex = SearchIndex {
     table: KeyedTable { name: "cases", key: &["organization_id", "id"] },
     columns: &["reference_number", "summary", "details", "outcome_notes", "reporter_name"],
+    indexed: true,
     tracking_columns: true,
 };
 

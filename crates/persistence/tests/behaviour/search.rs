@@ -27,12 +27,14 @@ diesel::table! {
 const TITLES: SearchIndex = SearchIndex {
     table: KeyedTable { name: "books", key: &["isbn"] },
     columns: &["title", "publisher"],
+    indexed: true,
     tracking_columns: false,
 };
 
 const AUTHORS: SearchIndex = SearchIndex {
     table: KeyedTable { name: "authors", key: &["id"] },
     columns: &["name"],
+    indexed: true,
     tracking_columns: false,
 };
 
@@ -214,9 +216,17 @@ fn change(random: &mut Random, session: &Session<'_>, step: usize) {
 on_each_database! { fn words_and_totals_are_exact_whatever_a_session_has_edited(backend) {
     let seed = std::env::var("DEMO_RESET_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut random = Random::new(seed);
-    for (indexed, tracking_columns) in [(true, false), (false, false), (true, true), (false, true)] {
-        let titles = SearchIndex { tracking_columns, ..TITLES };
-        let fixture = shelf(backend, &mut random, indexed, tracking_columns);
+    for (is_made, indexed, tracking_columns) in [
+        (true, true, false),
+        (true, true, true),
+        // As in a base that was loaded by an earlier version, and as nobody wants an index.
+        (false, true, false),
+        (false, true, true),
+        (false, false, false),
+        (false, false, true),
+    ] {
+        let titles = SearchIndex { indexed, tracking_columns, ..TITLES };
+        let fixture = shelf(backend, &mut random, is_made, tracking_columns);
         // What was counted by one server is known to it alone.
         let other = Database::open(&fixture.url, options_with_tracking(tracking_columns), now()).unwrap();
         let (ann, ben) = (fixture.session("ann"), fixture.session("ben"));
@@ -318,9 +328,9 @@ fn on_postgresql_the_tables_of_a_host_get_no_index_of_ours() {
 }
 
 on_each_database! { fn long_words_and_many_words_are_looked_for(backend) {
-    for tracking_columns in [false, true] {
-        let titles = SearchIndex { tracking_columns, ..TITLES };
-        let fixture = shelf(backend, &mut Random::new(1), true, tracking_columns);
+    for (indexed, tracking_columns) in [(true, false), (true, true), (false, true)] {
+        let titles = SearchIndex { indexed, tracking_columns, ..TITLES };
+        let fixture = shelf(backend, &mut Random::new(1), indexed, tracking_columns);
         let ann = fixture.session("ann");
         let found = |asked: &str| list(&fixture.database, &ann, titles, asked, None).isbns;
         let long = "x".repeat(5000);

@@ -28,17 +28,21 @@ const COLUMNS: &str = "id, reference_number, details, summary, status, severity,
 const TEXT: &str = "coalesce(cases.reference_number, '') || ' ' || coalesce(cases.summary, '') || ' ' || \
     coalesce(cases.details, '') || ' ' || coalesce(cases.outcome_notes, '') || ' ' || coalesce(cases.reporter_name, '')";
 
-/// The words of `$2`, as the demo asks them of a table without tracking columns, and of a view with them.
+/// The words of `$2` as anybody asks a table for them, and as the demo asks a view, which reads what the session has
+/// changed: letters first, then words.
 const WORDS: [(&str, &str); 2] = [
-    ("public", "demo.search_words({text}) @@ cast($2 as tsquery)"),
+    ("public", "organization_id = $1 and demo.search_words({text}) @@ cast($2 as tsquery)"),
     (
         "demo",
-        "case when cases.is_base_data then demo.search_words({text}) @@ cast($2 as tsquery) \
-         when strpos(lower(({text}) collate \"C\"), $3) > 0 \
-         then lower(({text}) collate \"C\") ~ '{before}(wrong)' and lower(({text}) collate \"C\") ~ '{before}(over)' \
-         else false end",
+        "case when cases.is_base_data \
+         then demo.search_words({text}) @@ cast($2 as tsquery) and (organization_id = $1) is true \
+         else case when strpos({small}, 'wrong') > 0 and strpos({small}, 'over') > 0 \
+           then {small} ~ '{before}(wrong)' and {small} ~ '{before}(over)' else false end and organization_id = $1 end",
     ),
 ];
+
+/// The texts of a case in small letters.
+const SMALL: &str = "lower(({text}) collate \"C\")";
 
 /// What stands in front of a word.
 const BEFORE_A_WORD: &str =
@@ -72,11 +76,8 @@ const READS: [Read; 11] = [
         name: "page of 50 cases with two words",
         goal: Some(1.5),
         rounds: 100,
-        // As the demo asks: who has the words beside another is told from the text before it is taken apart.
-        sql: "select {columns} from {}.cases where organization_id = $1 and {words} \
-            and strpos(lower(({text}) collate \"C\"), $3) > 0 and strpos(lower(({text}) collate \"C\"), $4) > 0 \
-            order by created_at desc, id desc limit $5",
-        bound: ", '''over'':* & ''wrong'':*', 'wrong', 'over', 50",
+        sql: "select {columns} from {}.cases where {words} order by created_at desc, id desc limit $3",
+        bound: ", '''over'':* & ''wrong'':*', 50",
     },
     Read {
         name: "record by id",
@@ -207,7 +208,8 @@ fn measure_one(
     report: &mut Report,
 ) -> Result<()> {
     for (statement, (schema, words)) in ["of_table", "of_view"].into_iter().zip(WORDS) {
-        let sql = read.sql.replace("{words}", words).replace("{before}", BEFORE_A_WORD);
+        let sql =
+            read.sql.replace("{words}", words).replace("{small}", SMALL).replace("{before}", BEFORE_A_WORD);
         let sql = sql.replace("{columns}", COLUMNS).replace("{text}", TEXT).replace("{}", schema);
         conn.borrow_mut().batch_execute(&format!("prepare {statement} as {sql}"))?;
     }

@@ -1,0 +1,1 @@
+alter function demo.search_words(text) cost 1000;
