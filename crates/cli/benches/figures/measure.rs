@@ -35,6 +35,17 @@ impl Samples {
     }
 }
 
+/// The samples of two kinds of work that are compared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Compared(pub(crate) [Samples; 2]);
+
+impl Compared {
+    /// Takes more of both in.
+    pub(crate) fn extend(&mut self, more: [Samples; 2]) {
+        self.0.iter_mut().zip(&more).for_each(|(all, more)| all.extend(more));
+    }
+}
+
 /// `103 µs (98-140)`: the median with the 10th and 90th percentile.
 impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,9 +114,9 @@ pub(crate) fn all_in_turns(
     Ok(samples)
 }
 
-/// Measures several worlds in blocks: in each, one world after the other has its share, in another order each time. Within its
-/// share the processor's caches stay with one world, as in a server. Over half an hour a machine changes how fast it is by more
-/// than the worlds differ; so all of them meet it alike.
+/// Measures several worlds, or kinds of work, in blocks: in each, one after the other has its share, in another order each
+/// time. Within its share the processor's caches stay with one world, as in a server. Over minutes a machine changes how fast
+/// it is by more than the worlds differ; so all of them meet it alike.
 pub(crate) fn in_blocks<T>(
     blocks: usize,
     worlds: &mut [T],

@@ -8,8 +8,9 @@ use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
 use crate::fixture::{Base, CHANGES_OF_OTHERS, Fixtures, Setting, thousands};
-use crate::measure::{Effort, in_turns, time};
+use crate::measure::{Compared, Effort, in_blocks, in_turns, time};
 use crate::report::Report;
+use crate::resets::BLOCKS;
 
 diesel::table! {
     use demo_reset_persistence::types::sql::{Json, UtcTime, Uuid};
@@ -260,7 +261,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: reads",
         format!(
             "the same Diesel queries of the views and of the bare tables, in turns on one connection, by one of the sessions, \
-             of which each has edited {CHANGES_OF_OTHERS} cases. Preparing is in none of them: statements are kept."
+             of which each has edited {CHANGES_OF_OTHERS} cases. Each query has its rounds in ten blocks, with those of the others \
+             between them. Preparing is in none of them: statements are kept."
         ),
     );
     // A crowd takes a minute: for every day the fixture of the other groups will do.
@@ -282,13 +284,18 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
 fn measure_all(conn: &mut AnyConnection, of: &str, report: &mut Report) -> Result<()> {
     let asked = Asked::middle(conn)?;
     let conn = RefCell::new(conn);
-    for (name, goal, rounds, view, table) in READS {
-        let found = |read: Read| read(&mut conn.borrow_mut(), &asked);
+    let found = |read: Read| read(&mut conn.borrow_mut(), &asked);
+    for (name, .., view, table) in READS {
         ensure!(found(view)? > 0 && found(table)? > 0, "{name}: nothing is found");
-        let run = |read: Read| time(|| found(read));
-        let [view, table] =
-            in_turns(20, report.effort.rounds(rounds), [&mut || run(view), &mut || run(table)])?;
-        report.ratio(&format!("SQLite: {name}, {of}"), goal, &view, ("the bare table", &table));
+    }
+    let run = |read: Read| time(|| found(read));
+    let mut reads = READS.map(|read| (read, Compared::default()));
+    in_blocks(report.effort.rounds(BLOCKS), &mut reads, |((.., rounds, view, table), samples), _| {
+        samples.extend(in_turns(3, *rounds / BLOCKS, [&mut || run(*view), &mut || run(*table)])?);
+        Ok(())
+    })?;
+    for ((name, goal, ..), Compared([view, table])) in &reads {
+        report.ratio(&format!("SQLite: {name}, {of}"), *goal, view, ("the bare table", table));
     }
     Ok(())
 }

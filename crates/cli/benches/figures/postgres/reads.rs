@@ -9,8 +9,9 @@ use diesel::connection::SimpleConnection;
 
 use super::world::{Cluster, Size, World};
 use crate::fixture::thousands;
-use crate::measure::{Effort, in_turns, time};
+use crate::measure::{Compared, Effort, Samples, in_blocks, in_turns, time};
 use crate::report::Report;
+use crate::resets::BLOCKS;
 
 /// A kind of read: `{}` stands for where its tables are, `$1` for the organization.
 struct Read {
@@ -115,14 +116,14 @@ const READS: [Read; 11] = [
     Read {
         name: "scan of all cases",
         goal: Some(2.5),
-        rounds: 15,
+        rounds: 20,
         sql: "select count(*), sum(length(reference_number)), max(risk_score) from {}.cases where organization_id = $1",
         bound: "",
     },
     Read {
         name: "GROUP BY over all cases",
         goal: Some(5.0),
-        rounds: 15,
+        rounds: 20,
         sql: "select severity, status, count(*), avg(risk_score) from {}.cases where organization_id = $1 \
             group by severity, status",
         bound: "",
@@ -146,7 +147,8 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "PostgreSQL: reads",
         format!(
             "the same statements, prepared, over the views and over the bare tables, in turns on one connection of a server's \
-             pool, on {}.",
+             pool, each in ten blocks with those of the others between them, on {}. For words a table is asked as anybody would ask \
+             it, a view as the demo asks it.",
             cluster.version()?
         ),
     );
@@ -189,9 +191,16 @@ fn measure_beside(cluster: &Cluster, size: Size, others: usize, report: &mut Rep
         );
         world.database.read(session, |conn| -> Result<(), Failure> {
             let conn = RefCell::new(conn);
-            for read in &READS {
+            let mut reads: Vec<(&Read, Compared)> =
+                READS.iter().map(|read| (read, Compared::default())).collect();
+            in_blocks(report.effort.rounds(BLOCKS), &mut reads, |(read, samples), _| {
+                samples.extend(measure_share(read, asked, &conn)?);
+                Ok(())
+            })?;
+            for (read, Compared([view, table])) in &reads {
                 let goal = read.goal.filter(|_| changes == CHANGES[0]);
-                measure_one(read, goal, &of, asked, &conn, report)?;
+                let name = format!("PostgreSQL: {}, {of}", read.name);
+                report.ratio(&name, goal, view, ("the bare table", table));
             }
             Ok(())
         })?;
@@ -199,14 +208,12 @@ fn measure_beside(cluster: &Cluster, size: Size, others: usize, report: &mut Rep
     Ok(())
 }
 
-fn measure_one(
+/// One block's share of a read: how long it took of the view, and of the table.
+fn measure_share(
     read: &Read,
-    goal: Option<f64>,
-    of: &str,
     [organization, case]: [&str; 2],
     conn: &RefCell<&mut AnyConnection>,
-    report: &mut Report,
-) -> Result<()> {
+) -> Result<[Samples; 2]> {
     for (statement, (schema, words)) in ["of_table", "of_view"].into_iter().zip(WORDS) {
         let sql =
             read.sql.replace("{words}", words).replace("{small}", SMALL).replace("{before}", BEFORE_A_WORD);
@@ -217,11 +224,9 @@ fn measure_one(
         let execute = format!("execute {statement} ('{organization}'{})", read.bound.replace("{case}", case));
         Ok(time(|| conn.borrow_mut().batch_execute(&execute))?)
     };
-    let [view, table] =
-        in_turns(3, report.effort.rounds(read.rounds), [&mut || run("of_view"), &mut || run("of_table")])?;
+    let samples = in_turns(3, read.rounds / BLOCKS, [&mut || run("of_view"), &mut || run("of_table")])?;
     conn.borrow_mut().batch_execute("deallocate of_view; deallocate of_table")?;
-    report.ratio(&format!("PostgreSQL: {}, {of}", read.name), goal, &view, ("the bare table", &table));
-    Ok(())
+    Ok(samples)
 }
 
 /// Either error: the engine asks for one that can be made of its own.
