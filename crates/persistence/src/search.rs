@@ -324,18 +324,20 @@ impl SearchIndex {
                 sql.push(")");
             }
         };
-        // CASE keeps the order: the planner would look for words first.
+        // CASE keeps the order: the planner would look for words first. And of a number the planner guesses that few rows have it,
+        // where it takes half of all rows for true: then it would read the base in the order of a list, sure to find many of the
+        // session's own on the way, and never look into the index of words.
         let by_reading = |sql: &mut Sql| {
             sql.push("case when ");
             has_letters(sql);
-            sql.push(" then ");
+            sql.push(" then case when ");
             let before = before_a_word();
             for (at, forms) in longest_first.iter().enumerate() {
                 sql.push(if at == 0 { "" } else { " and " });
                 sql.push(&format!("{small} ~ "));
                 sql.bind(format!("{before}({})", forms.join("|")).as_str());
             }
-            sql.push(" else false end");
+            sql.push(" then 1 else 0 end else 0 end = 1");
         };
         let first_is = |sql: &mut Sql, [before, after]: [&str; 2]| {
             if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {

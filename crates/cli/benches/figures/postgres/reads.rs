@@ -38,7 +38,8 @@ const WORDS: [(&str, &str); 2] = [
         "case when cases.is_base_data \
          then demo.search_words({text}) @@ cast($2 as tsquery) and (organization_id = $1) is true \
          else case when strpos({small}, 'wrong') > 0 and strpos({small}, 'over') > 0 \
-           then {small} ~ '{before}(wrong)' and {small} ~ '{before}(over)' else false end and organization_id = $1 end",
+           then case when {small} ~ '{before}(wrong)' and {small} ~ '{before}(over)' then 1 else 0 end else 0 end = 1 \
+           and organization_id = $1 end",
     ),
 ];
 
