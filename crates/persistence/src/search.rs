@@ -262,15 +262,18 @@ impl SearchIndex {
         Ok(Some(Matches(sql)))
     }
 
+    /// Adds the condition that the key of `row` begins with `first_key`, where that is asked, between these two texts.
+    fn first_key_is(&self, sql: &mut Sql, first_key: Option<Uuid>, row: &str, [before, after]: [&str; 2]) {
+        if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {
+            sql.push(&format!(" and {before}{row}.{} = ", quote(column))).bind(value).push(after);
+        }
+    }
+
     fn on_sqlite(&self, sql: &mut Sql, found: &Found, first_key: Option<Uuid>, wanted: &Wanted) {
         let table = quote(self.table.name);
         let keys =
             |row: &str| join(self.table.key.iter().map(|column| format!("{row}.{}", quote(column))), ", ");
-        let first_is = |sql: &mut Sql, row: &str| {
-            if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {
-                sql.push(&format!(" and {row}.{} = ", quote(column))).bind(value);
-            }
-        };
+        let first_is = |sql: &mut Sql, row: &str| self.first_key_is(sql, first_key, row, [""; 2]);
         if found.indexed > 0 {
             // The key alone leads to the rows: the condition on its first column stands inside, or SQLite would rather
             // walk an index that begins with that column. And it looks up no key of several columns in a UNION, but
@@ -339,11 +342,7 @@ impl SearchIndex {
             }
             sql.push(" then 1 else 0 end else 0 end = 1");
         };
-        let first_is = |sql: &mut Sql, [before, after]: [&str; 2]| {
-            if let (Some(value), Some(column)) = (first_key, self.table.key.first()) {
-                sql.push(&format!(" and {before}{table}.{} = ", quote(column))).bind(value).push(after);
-            }
-        };
+        let first_is = |sql: &mut Sql, around| self.first_key_is(sql, first_key, &table, around);
         match (self.indexed, self.tracking_columns) {
             // The planner knows of either arm of a view which rows these are, and leaves of CASE what they come to. Of the
             // base's rows the first key is asked in a form that no index is read for: for the few rows that have the words,
