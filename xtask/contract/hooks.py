@@ -7,6 +7,7 @@ import atexit
 import collections
 import os
 import random
+import re
 import uuid
 
 import requests
@@ -50,6 +51,11 @@ token = None
 writes = 0
 # What was generated and asked, by method, path and status; what these hooks ask themselves is not in it.
 asked = collections.Counter()
+# What steps along links know, see `stays`.
+UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+named = set()
+touched = set()
+unsure = set()
 
 
 @atexit.register
@@ -90,15 +96,38 @@ def pool(name):
     elif name == "archives":
         return ids("/demo/archives", "archiveId")
     elif name == "sessions":
-        return ids("/demo/admin/sessions", "sessionId")
+        # Those of others are left alone: another process asks with one of them, and must not lose its records between two steps.
+        return [call("GET", "/demo/session")["sessionId"]]
     else:
         pools[name] = []
     return pools[name]
 
 
 def is_step(case):
-    """Whether it follows another request, whose records must still be there."""
+    """Whether it may follow another request, whose records must still be there."""
     return case.meta is not None and case.meta.phase.name == "stateful"
+
+
+def stays(case, kind, value):
+    """Whether an id of a step is the one to ask: one that an answer has named, as those of links are.
+
+    Schemathesis follows what was created and deleted to judge a 404, and knows nothing of what a reset or an undo does to it.
+    """
+    return is_step(case) and kind != "sessions" and value in named and value not in unsure
+
+
+def remember(case, response):
+    """What an answer to a step has named, created, deleted, or brought back."""
+    named.update(UUID.findall(response.text))
+    method, path = case.method.upper(), case.operation.path
+    if not 200 <= response.status_code < 300:
+        return
+    if method == "DELETE":
+        touched.update((case.path_parameters or {}).values())
+    elif response.status_code == 201:
+        touched.add(response.headers["location"][0].rsplit("/", 1)[-1])
+    elif method == "POST" and path.endswith(("/reset", "/undo")):
+        unsure.update(touched)
 
 
 def is_account(body):
@@ -116,7 +145,7 @@ def is_id(value):
 
 def some(name, value):
     # A few ids stay as they are: those of nothing.
-    known = pool(name) if chance.random() < 0.9 else []
+    known = [id for id in pool(name) if id not in unsure] if chance.random() < 0.9 else []
     return chance.choice(known) if known else value
 
 
@@ -142,8 +171,9 @@ def make_ids_known(value):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     for name, value in (case.path_parameters or {}).items():
-        if is_id(value):
-            case.path_parameters[name] = some(of_path(case.operation.path), value)
+        kind = of_path(case.operation.path)
+        if is_id(value) and not stays(case, kind, value):
+            case.path_parameters[name] = some(kind, value)
     if isinstance(case.query, dict) and isinstance(case.query.get("cursor"), str) and chance.random() < 0.9:
         # A cursor that the server did not write is refused, and nothing else of the request is looked at.
         del case.query["cursor"]
@@ -167,6 +197,8 @@ def before_call(context, case, kwargs):
 def after_call(context, case, response):
     global writes
     asked[case.method.upper(), case.operation.path, response.status_code] += 1
+    if is_step(case):
+        remember(case, response)
     if case.operation.method.upper() != "GET" and response.status_code < 300 and not is_step(case):
         writes += 1
         if writes % 25 == 0:

@@ -116,8 +116,17 @@ impl Writer {
     /// # Errors
     /// [`Error::Malformed`] where the record has no form in JSON.
     pub fn version<T: Serialize>(record: &T) -> Result<String> {
-        let hash = blake3::hash(&serde_json::to_vec(record)?);
-        Ok(hash.to_hex().as_str()[..32].to_owned())
+        Ok(Self::versioned(record)?.1)
+    }
+
+    /// A record, or whatever is shown, as JSON, and the [`version`](Writer::version) of that.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where it has no form in JSON.
+    pub fn versioned<T: Serialize>(shown: &T) -> Result<(Vec<u8>, String)> {
+        let json = serde_json::to_vec(shown)?;
+        let version = blake3::hash(&json).to_hex().as_str()[..32].to_owned();
+        Ok((json, version))
     }
 
     /// Refuses a write to a record that is not in the version that the caller has seen.

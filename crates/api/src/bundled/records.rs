@@ -1,7 +1,7 @@
 //! Records, lists and reference data, each as the signed-in user's session sees them.
 
-use actix_web::http::header::LOCATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{ContentType, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use demo_reset_compliance::{
     self as compliance, Activity, Association, AssociationContent, Case, CaseContent, Category, Content,
     Employee, Investigation, InvestigationContent, ListQuery, ListSpec, Location, Message, MessageContent,
@@ -352,12 +352,17 @@ async fn list<T: Listed>(
     let read =
         move |conn: &mut AnyConnection, organization| T::list(conn, &counts, organization, parent, &query);
     let page = state.read(&user, read).await?;
-    let body = json!({
-        "items": page.items,
-        "nextCursor": page.next.map(|position| state.cursors.write(&list_name, &position)),
-        "total": page.total,
-    });
-    versioned(&request, HttpResponse::Ok(), &body)
+    let next_cursor = page.next.map(|position| state.cursors.write(&list_name, &position));
+    versioned(&request, &ListBody { items: page.items, next_cursor, total: page.total })
+}
+
+/// A page as it is answered, without a `Value` of each record in between.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListBody<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+    total: i64,
 }
 
 async fn case_statistics(
@@ -367,7 +372,7 @@ async fn case_statistics(
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
     let months = state.read(&user, compliance::case_months).await?;
-    versioned(&request, HttpResponse::Ok(), &json!({ "months": months }))
+    versioned(&request, &json!({ "months": months }))
 }
 
 async fn fetch<R: Record>(
@@ -378,20 +383,21 @@ async fn fetch<R: Record>(
     let id = path_id(&request, "id")?;
     refuse_parameters(&request)?;
     let record = state.read(&user, move |conn, organization| R::fetch(conn, organization, id)).await?;
-    versioned(&request, HttpResponse::Ok(), &record)
+    versioned(&request, &record)
 }
 
 /// The answer with its version, or 304 where the caller has it.
-fn versioned<T: Serialize>(
-    request: &HttpRequest,
-    mut response: actix_web::HttpResponseBuilder,
-    body: &T,
-) -> Result<HttpResponse, ApiError> {
-    let version = Writer::version(body)?;
+fn versioned<T: Serialize>(request: &HttpRequest, body: &T) -> Result<HttpResponse, ApiError> {
+    let (json, version) = Writer::versioned(body)?;
     if etag::is_known(request, &version) {
         return Ok(HttpResponse::NotModified().insert_header(etag::header(&version)).finish());
     }
-    Ok(response.insert_header(etag::header(&version)).json(body))
+    Ok(answer(HttpResponse::Ok(), json, &version))
+}
+
+/// An answer of what was written as JSON for its version: it is not written again.
+fn answer(mut response: HttpResponseBuilder, json: Vec<u8>, version: &str) -> HttpResponse {
+    response.insert_header(etag::header(version)).content_type(ContentType::json()).body(json)
 }
 
 async fn create<R: Record>(
@@ -415,10 +421,10 @@ async fn create<R: Record>(
     });
     let record = written.await?;
     let location = format!("{BASE_PATH}{}/{}", R::PATH, record.id());
-    Ok(HttpResponse::Created()
-        .insert_header((LOCATION, location))
-        .insert_header(etag::header(&Writer::version(&record)?))
-        .json(record))
+    let (json, version) = Writer::versioned(&record)?;
+    let mut created = HttpResponse::Created();
+    created.insert_header((LOCATION, location));
+    Ok(answer(created, json, &version))
 }
 
 /// The parent stands in the path; the body may repeat it but not name another.
@@ -440,7 +446,8 @@ async fn update<R: Record>(
     let patch = Patch::<R::Content>::parse(&body.object()?)?;
     let written = state.write(&user, expected, move |conn, writer, _| R::update(conn, writer, id, &patch));
     let record = written.await?;
-    Ok(HttpResponse::Ok().insert_header(etag::header(&Writer::version(&record)?)).json(record))
+    let (json, version) = Writer::versioned(&record)?;
+    Ok(answer(HttpResponse::Ok(), json, &version))
 }
 
 async fn delete<R: Record>(
