@@ -66,6 +66,7 @@ mod sqlite;
 mod statements;
 pub mod types;
 mod undo;
+mod update;
 mod url;
 mod verify;
 
@@ -89,4 +90,5 @@ pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
 pub use search::{Matches, SearchIndex, make_search_indexes};
 pub use sql::SqlAnswer;
 pub use statements::split_statements;
+pub use update::{Update, update};
 pub use url::{DatabaseUrl, sessions_file};

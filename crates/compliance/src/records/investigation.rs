@@ -1,7 +1,7 @@
 //! Investigations of cases, numbered 1, 2, … within each.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, BaseCounts};
+use demo_reset_persistence::{AnyConnection, BaseCounts, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -309,9 +309,12 @@ pub fn investigation_update(
     let Some(patched) = patch.apply(conn, organization, &investigation.content)? else {
         return Ok(investigation);
     };
-    diesel::update(investigations::table.find((DbUuid(organization), DbUuid(id))))
-        .set(&investigation.row(writer, patched.content))
-        .execute(conn)?;
+    update(
+        investigations::table,
+        by_id!(investigations, organization, id),
+        &investigation.row(writer, patched.content),
+    )
+    .execute(conn)?;
     audit(conn, writer, investigation.audited(), Action::Updated(patched.changes))?;
     investigation_fetch(conn, organization, id)
 }

@@ -1,7 +1,7 @@
 //! Messages of the dialogue with the reporter of a case. What was said stays said: only `isRead` changes.
 
-use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
+use demo_reset_persistence::{AnyConnection, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -216,9 +216,9 @@ pub fn message_update(
     writer.check_version(&message)?;
     let Some(patched) = patch.apply(conn, organization, &message.content)? else { return Ok(message) };
     let is_read = patched.content.is_read;
-    diesel::update(case_messages::table.find((DbUuid(organization), DbUuid(id))))
-        .set((case_messages::is_read.eq(is_read), case_messages::read_at.eq(is_read.then(|| writer.time()))))
-        .execute(conn)?;
+    let read =
+        (case_messages::is_read.eq(is_read), case_messages::read_at.eq(is_read.then(|| writer.time())));
+    update(case_messages::table, by_id!(case_messages, organization, id), read).execute(conn)?;
     audit(conn, writer, message.audited(), Action::Updated(patched.changes))?;
     message_fetch(conn, organization, id)
 }

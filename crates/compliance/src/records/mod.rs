@@ -1,5 +1,12 @@
 //! The records that sessions write, one file per kind.
 
+/// The record of one id, in an UPDATE.
+macro_rules! by_id {
+    ($table:ident, $organization:expr, $id:expr) => {
+        $table::organization_id.eq(DbUuid($organization)).and($table::id.eq(DbUuid($id)))
+    };
+}
+
 mod association;
 mod case;
 mod investigation;

@@ -1,13 +1,23 @@
 //! The views are only as good as the plans that the database makes through them: those do not vary with the
 //! machine, so they are tested.
 
-use demo_reset_persistence::{AnyConnection, Error};
-use diesel::connection::SimpleConnection;
+use std::sync::{Arc, Mutex};
+
+use demo_reset_persistence::{AnyConnection, Error, update};
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Json, Text};
 use serde_json::Value;
 
-use crate::fixture::{Backend, Fixture, options, options_with_tracking};
+use crate::fixture::{Backend, Fixture, now, on_each_database, options, options_with_tracking};
+
+diesel::table! {
+    books (isbn) {
+        isbn -> Text,
+        title -> Text,
+        price -> Double,
+    }
+}
 
 #[derive(QueryableByName)]
 struct Step {
@@ -450,5 +460,32 @@ fn words_lead_to_rows(fixture: &Fixture, words: &str, bound: &str) {
             assert_eq!(text(&base.node["Plans"][0], "Index Name"), "pages_by_words", "{plan:#}");
             assert!(found.iter().all(|scan| text(scan.node, "Node Type") != "Seq Scan"), "{plan:#}");
         }
+    }
+}
+
+on_each_database! {
+    fn an_update_is_prepared_once_where_those_of_diesel_are_prepared_each_time(backend) {
+        let fixture = Fixture::library(backend);
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&kept);
+        let changes = |round: u32| (books::title.eq(format!("round {round}")), books::price.eq(2.5));
+        let edits = |conn: &mut AnyConnection| {
+            conn.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+                InstrumentationEvent::CacheQuery { sql, .. } if sql.starts_with("UPDATE") => {
+                    log.lock().unwrap().push(sql.to_owned());
+                }
+                _ => {}
+            });
+            for round in 0..3 {
+                update(books::table, books::isbn.eq("1"), changes(round)).execute(conn)?;
+            }
+            diesel::update(books::table.find("2")).set(changes(3)).execute(conn)?;
+            Ok::<_, Error>(())
+        };
+        let ann = fixture.session("ann");
+        fixture.database.write(ann.id, now(), edits).unwrap();
+        assert_eq!(kept.lock().unwrap().len(), 1, "{kept:?}");
+        let titles = ann.query("select title as value from books where isbn in ('1', '2') order by isbn");
+        assert_eq!(titles, ["round 2", "round 3"]);
     }
 }
