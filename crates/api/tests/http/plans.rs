@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use crate::contract::Asked;
 use crate::document::Operation;
-use crate::fixture::{ANN, Backend, CASE, CATEGORY, Client, Server};
+use crate::fixture::{
+    ANN, ASSOCIATION, Backend, CASE, CATEGORY, Client, INVESTIGATION, MESSAGE, NOTE, RIU, SUBJECT, Server,
+};
 use crate::statements;
 
 #[derive(QueryableByName)]
@@ -110,6 +112,46 @@ async fn no_handler_runs_what_materializes_a_view() {
     ] {
         let plan = plan(&server, id, wrong);
         assert!(is_slow(&plan), "{wrong}\n{plan:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn what_handlers_run_over_views_stays_prepared() {
+    for (backend, mark) in [(Backend::Sqlite, '`'), (Backend::Postgres, '"')] {
+        if !backend.is_there() {
+            continue;
+        }
+        let server = Server::on(backend).await;
+        let ann = server.sign_in(ANN).await;
+        ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
+        let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+        let mut all = all_statements(&ann, &session).await;
+        for (path, patch) in [
+            (format!("/cases/{CASE}"), json!({ "summary": "mine" })),
+            (format!("/rius/{RIU}"), json!({ "status": "CLOSED" })),
+            (format!("/investigations/{INVESTIGATION}"), json!({ "rootCause": "haste" })),
+            (format!("/messages/{MESSAGE}"), json!({ "isRead": true })),
+            (format!("/subjects/{SUBJECT}"), json!({ "name": "Moritz" })),
+            (format!("/notes/{NOTE}"), json!({ "content": "closed" })),
+            (format!("/associations/{ASSOCIATION}"), json!({ "notes": "sure" })),
+        ] {
+            let (answer, statements) = statements::of(&server.home, ann.patch(&path, patch)).await;
+            answer.expect(200);
+            all.extend(statements);
+        }
+        let views = EntityKind::ALL.map(|kind| format!("{mark}{}{mark}", kind.table()));
+        let over_views: Vec<String> =
+            all.into_iter().filter(|statement| views.iter().any(|view| statement.contains(view))).collect();
+        for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {
+            let is_seen = |view: &&String| {
+                over_views.iter().any(|statement| statement.starts_with(&format!("{verb} {view}")))
+            };
+            let unseen: Vec<&String> = views.iter().filter(|view| !is_seen(view)).collect();
+            assert!(unseen.is_empty(), "{verb} {unseen:?}");
+        }
+        let anew: Vec<&String> =
+            over_views.iter().filter(|statement| !statements::is_kept(statement)).collect();
+        assert!(anew.is_empty(), "{} of {}: {anew:#?}", anew.len(), over_views.len());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The statements that a request runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{LazyLock, Mutex, Once};
 
@@ -10,6 +10,9 @@ use crate::fixture::Home;
 
 /// Statements of watched databases, by what their connections' addresses contain.
 static SEEN: LazyLock<Mutex<HashMap<String, Vec<String>>>> = LazyLock::new(Mutex::default);
+
+/// Statements that any connection has kept prepared.
+static KEPT: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 /// Keeps the statements of one connection.
 #[derive(Default)]
@@ -22,6 +25,9 @@ impl Instrumentation for Recorder {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartEstablishConnection { url, .. } => self.url = url.to_owned(),
+            InstrumentationEvent::CacheQuery { sql, .. } => {
+                KEPT.lock().unwrap().insert(sql.trim().to_owned());
+            }
             // A pool opens connections ahead of need, on threads of its own, at any time.
             InstrumentationEvent::StartQuery { query, .. } if !on_a_thread_of_the_pool() => {
                 let mut seen = SEEN.lock().unwrap();
@@ -46,6 +52,11 @@ fn on_a_thread_of_the_pool() -> bool {
 pub fn record() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| set_default_instrumentation(|| Some(Box::<Recorder>::default())).unwrap());
+}
+
+/// Whether a connection that runs this statement again finds it prepared.
+pub fn is_kept(statement: &str) -> bool {
+    KEPT.lock().unwrap().contains(statement)
 }
 
 /// What `work` gives, and the statements that were run on the database meanwhile.

@@ -57,7 +57,7 @@ pub type NewAssociation = New<AssociationContent>;
 pub type AssociationPatch = Patch<AssociationContent>;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = riu_case_associations)]
+#[diesel(table_name = riu_case_associations, treat_none_as_default_value = false)]
 struct AssociationRow {
     organization_id: DbUuid,
     id: DbUuid,

@@ -125,7 +125,7 @@ pub type NewCase = New<CaseContent>;
 pub type CasePatch = Patch<CaseContent>;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = cases, primary_key(organization_id, id))]
+#[diesel(table_name = cases, primary_key(organization_id, id), treat_none_as_default_value = false)]
 struct CaseRow {
     organization_id: DbUuid,
     id: DbUuid,

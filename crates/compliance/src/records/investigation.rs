@@ -105,7 +105,7 @@ pub type NewInvestigation = New<InvestigationContent>;
 pub type InvestigationPatch = Patch<InvestigationContent>;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = investigations, primary_key(organization_id, id))]
+#[diesel(table_name = investigations, primary_key(organization_id, id), treat_none_as_default_value = false)]
 struct InvestigationRow {
     organization_id: DbUuid,
     id: DbUuid,

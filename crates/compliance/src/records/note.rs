@@ -16,7 +16,7 @@ use crate::words::{self, of_organization};
 
 /// What a user writes in a note.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = investigation_notes)]
+#[diesel(table_name = investigation_notes, treat_none_as_default_value = false)]
 #[serde(rename_all = "camelCase")]
 pub struct NoteContent {
     /// The investigation.
@@ -58,7 +58,7 @@ pub type NewNote = New<NoteContent>;
 pub type NotePatch = Patch<NoteContent>;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = investigation_notes, primary_key(organization_id, id))]
+#[diesel(table_name = investigation_notes, primary_key(organization_id, id), treat_none_as_default_value = false)]
 struct NoteRow {
     organization_id: DbUuid,
     id: DbUuid,

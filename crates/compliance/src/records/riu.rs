@@ -110,7 +110,7 @@ pub type NewRiu = New<RiuContent>;
 pub type RiuPatch = Patch<RiuContent>;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = rius)]
+#[diesel(table_name = rius, treat_none_as_default_value = false)]
 struct RiuRow {
     organization_id: DbUuid,
     id: DbUuid,

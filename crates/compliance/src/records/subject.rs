@@ -71,7 +71,7 @@ pub type NewSubject = New<SubjectContent>;
 pub type SubjectPatch = Patch<SubjectContent>;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = subjects, primary_key(organization_id, id))]
+#[diesel(table_name = subjects, primary_key(organization_id, id), treat_none_as_default_value = false)]
 struct SubjectRow {
     organization_id: DbUuid,
     id: DbUuid,
