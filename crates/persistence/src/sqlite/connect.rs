@@ -19,12 +19,15 @@ use crate::{reset, search};
 const SETTINGS: &str = "pragma busy_timeout = 5000; pragma foreign_keys = on; pragma recursive_triggers = on; \
     pragma temp_store = memory; pragma synchronous = normal;";
 
+/// A log that one large write has made longer is cut to 16 MiB when it is begun anew; it would keep its length for ever.
+const LOG_LIMIT: &str = "pragma journal_size_limit = 16777216;";
+
 /// Opens one file.
 pub(crate) fn open_file(path: &Path, query: &str) -> Result<SqliteConnection> {
     let file_error = |reason: String| Error::File { path: path.to_owned(), reason };
     let mut conn =
         SqliteConnection::establish(&file_uri(path, query)).map_err(|e| file_error(e.to_string()))?;
-    conn.batch_execute(SETTINGS).map_err(|e| file_error(e.to_string()))?;
+    conn.batch_execute(&[SETTINGS, LOG_LIMIT].concat()).map_err(|e| file_error(e.to_string()))?;
     // The first read of the file: here a file of another kind shows.
     conn.batch_execute("select count(*) from sqlite_schema;").map_err(|e| file_error(e.to_string()))?;
     Ok(conn)
@@ -87,6 +90,7 @@ impl Connector {
     /// Makes a connection of the host's to the sessions file fit for sessions.
     pub(crate) fn prepare(&self, conn: &mut SqliteConnection) -> Result<()> {
         conn.batch_execute("pragma busy_timeout = 5000; pragma recursive_triggers = on;")?;
+        conn.batch_execute(LOG_LIMIT)?;
         attach_base(conn, &self.base)?;
         self.make_objects(conn)
     }

@@ -466,3 +466,16 @@ on_each_database! { fn a_column_with_a_default_can_be_emptied_also_where_the_key
     session.write("update authors set id = 41, born = null where id = 40").unwrap();
     assert_eq!((born(40), born(41)), (vec![], vec!["null".to_owned()]));
 }}
+
+#[test]
+fn a_log_that_one_large_write_has_made_longer_gives_its_room_back() {
+    let fixture = Fixture::library(Backend::Sqlite);
+    let session = fixture.session("ann");
+    let log = fixture.base_file().with_file_name("demo.sessions.db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    session.write("update books set cover = zeroblob(40000000) where isbn = '1'").unwrap();
+    assert!(length() > 40_000_000, "{}", length());
+    // COMMIT has taken the pages over into the file, so the next write begins the log anew.
+    session.write("update books set price = 1 where isbn = '2'").unwrap();
+    assert!(length() <= 16 << 20, "{}", length());
+}
