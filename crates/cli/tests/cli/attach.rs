@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, RunQueryDsl};
 use serde_json::Value;
 
-use crate::harness::Demo;
+use crate::cluster::Cluster;
+use crate::harness::{Answer, Demo};
 
 const SHOP: &str = "
     create table customers (id integer primary key, name text not null);
@@ -94,4 +97,32 @@ fn a_refused_statement_is_told_and_changes_nothing() {
     demo.run(&["sql", "--user", "ann", two]).fails(1, &["FOREIGN KEY constraint failed"]);
     let total = demo.run(&["sql", "--user", "ann", "select sum(total) as total from orders"]).succeeds();
     assert_eq!(total, "total\n  7.5\n");
+}
+
+#[test]
+fn two_databases_of_one_server_are_brought_up_for_the_first_time_at_once() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.execute("create role host login createrole");
+    for name in ["one", "other"] {
+        cluster.execute(&format!("create database {name} owner host"));
+    }
+    let url = |name: &str| cluster.url().replace("postgres@/postgres", &format!("host@/{name}"));
+    let connect = |name: &str| PgConnection::establish(&url(name)).expect("connected");
+    connect("one").batch_execute("create table items (id integer primary key)").expect("a table");
+    // What brings up the other one has made the role that both need, and not committed.
+    let mut other = connect("other");
+    other.batch_execute("begin; create role demo_app nologin; grant demo_app to host").expect("a role");
+    let demo = Demo::new();
+    std::thread::scope(|scope| {
+        let mut attach = demo.command(&["attach", "--all"]);
+        attach.env("DATABASE_URL", url("one"));
+        let attached = scope.spawn(move || Answer::of(&mut attach));
+        let waits = "select from pg_stat_activity where datname = 'one' and wait_event_type = 'Lock'";
+        let mut watcher = cluster.connect();
+        while diesel::sql_query(waits).execute(&mut watcher).expect("looked up") == 0 {
+            assert!(!attached.is_finished(), "it did not wait");
+        }
+        other.batch_execute("commit").expect("committed");
+        attached.join().expect("no panic").succeeds();
+    });
 }

@@ -336,6 +336,12 @@ fn own_relations(link: &mut Link<'_>) -> Result<Vec<String>> {
     Ok(relations.into_iter().map(|row| row.text).collect())
 }
 
+/// A statement about roles, which belong to the whole server: who brings up another database there at the same time may do
+/// the same, is waited for, and then has done it.
+fn unless_done(statement: &str) -> String {
+    format!("do $$ begin {statement}; exception when duplicate_object or unique_violation then null; end $$")
+}
+
 /// Makes the application role if it is missing, and gives it what a server needs: to read base tables, to write
 /// through views, and the engine's own tables.
 pub(crate) fn grant(link: &mut Link<'_>) -> Result<()> {
@@ -343,14 +349,14 @@ pub(crate) fn grant(link: &mut Link<'_>) -> Result<()> {
     let exists: Option<Flag> = link
         .first(Sql::new("select true as flag from pg_roles where rolname = ?", [APPLICATION_ROLE.into()]))?;
     if exists.is_none() {
-        link.batch(&format!("create role {role} nologin"))?;
+        link.batch(&unless_done(&format!("create role {role} nologin")))?;
     }
     let is_member: Option<Flag> = link.first(Sql::new(
         &format!("select {MAY_SET_ROLE} as flag from pg_roles where rolname = ?"),
         [APPLICATION_ROLE.into()],
     ))?;
     if !is_member.is_some_and(|row| row.flag) {
-        link.batch(&format!("grant {role} to current_user"))?;
+        link.batch(&unless_done(&format!("grant {role} to current_user")))?;
     }
     let relations = own_relations(link)?.join(", ");
     if !relations.is_empty() {
