@@ -77,10 +77,24 @@ pub(crate) fn measure_compiling(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// How many idle sessions are made to see what each takes of the disk.
+pub(crate) const IDLE_SESSIONS: usize = 2_000;
+
+/// Judges what so many idle sessions, and then so many edited audit entries, have taken of the disk, in bytes.
+pub(crate) fn judge_disk(report: &mut Report, of: &str, sessions: u64, changes: (u64, u64)) -> Result<()> {
+    let each = sessions as f64 / IDLE_SESSIONS as f64;
+    let name = format!("{of}disk of an idle session");
+    report.judge(&name, &format!("{each:.0} bytes"), "under 1 KiB", Some(each < 1024.0), Some(each));
+    let (bytes, changed) = changes;
+    anyhow::ensure!(changed > 1000, "{changed} changes");
+    let each = bytes as f64 / changed as f64;
+    let name = format!("{of}disk of a change: an edited audit entry, the whole row with its indexes");
+    report.judge(&name, &format!("{each:.0} bytes"), "", None, Some(each));
+    Ok(())
+}
+
 /// What an idle session, and a change, take of the disk.
 fn on_disk(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
-    const SESSIONS: u64 = 2_000;
-    const CHANGES: usize = 20_000;
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let file = fixture.path("demo.sessions.db");
     let size = || -> Result<u64> {
@@ -89,23 +103,16 @@ fn on_disk(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         Ok(std::fs::metadata(&file)?.len())
     };
     let before = size()?;
-    for number in 0..SESSIONS {
-        fixture.session(3_000_000 + u128::from(number))?;
+    for number in 0..IDLE_SESSIONS {
+        fixture.session(3_000_000 + number as u128)?;
     }
     let with_sessions = size()?;
-    let each = (with_sessions - before) as f64 / SESSIONS as f64;
-    let name = "disk of an idle session";
-    report.judge(name, &format!("{each:.0} bytes"), "under 1 KiB", Some(each < 1024.0), Some(each));
     let session = fixture.session(800)?;
     let edit = "update audit_logs set action_description = action_description || '.' where id in \
         (select id from audit_logs order by id limit 20000)";
     fixture.run(session, edit)?;
     let changed = fixture.database.change_counts(session)?.total();
-    let each = (size()? - with_sessions) as f64 / changed as f64;
-    let name = "disk of a change: an edited audit entry, the whole row with its indexes";
-    anyhow::ensure!(changed as usize <= CHANGES && changed > 1000, "{changed} changes");
-    report.judge(name, &format!("{each:.0} bytes"), "", None, Some(each));
-    Ok(())
+    judge_disk(report, "", with_sessions - before, (size()? - with_sessions, changed))
 }
 
 fn judge(report: &mut Report, server: &Server, when: &str) -> Result<()> {

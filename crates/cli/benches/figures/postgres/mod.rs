@@ -2,6 +2,7 @@
 //! a server has: what is committed is synced. Only autovacuum is off, and each database vacuumed when it is filled.
 
 mod alternatives;
+mod disk;
 mod loading;
 mod reads;
 mod resets;
@@ -17,11 +18,13 @@ pub(crate) use world::Cluster;
 type Measure = fn(&Cluster, &mut Report) -> Result<()>;
 
 /// The groups on PostgreSQL.
-pub(crate) const GROUPS: [(&str, Measure); 6] = [
+pub(crate) const GROUPS: [(&str, Measure); 7] = [
     ("postgres-alternatives", alternatives::measure),
     ("postgres-writes", writes::measure),
     ("postgres-resets", resets::measure),
     ("postgres-reads", reads::measure),
+    // It makes more sessions than the worlds of the others have.
+    ("postgres-disk", disk::measure),
     ("postgres-loading", loading::measure),
     ("postgres-http", crate::http::measure_postgres),
 ];
