@@ -22,7 +22,8 @@ pub struct Update<F, W, C> {
 /// edit costs: with the statement the database plans or compiles everything that the view's triggers could do. Use this where the
 /// columns are always the same: a struct that derives [`AsChangeset`] with `treat_none_as_null = true`, or a tuple. Each
 /// text stays with its connection, so changes that leave out what is `None` would leave one for every set of columns. Changes
-/// of no column at all are refused by the database, as a mistake of syntax.
+/// of no column at all are refused by the database, as a mistake of syntax. The number of rows that were changed is what the
+/// database says it is, which for a view on SQLite is 0.
 ///
 /// ```
 /// # use demo_reset_persistence::update;

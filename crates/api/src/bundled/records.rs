@@ -395,6 +395,12 @@ fn versioned<T: Serialize>(request: &HttpRequest, body: &T) -> Result<HttpRespon
     Ok(answer(HttpResponse::Ok(), json, &version))
 }
 
+/// The answer with a record that was just written, and its version.
+fn written<R: Record>(response: HttpResponseBuilder, record: &R) -> Result<HttpResponse, ApiError> {
+    let (json, version) = Writer::versioned(record)?;
+    Ok(answer(response, json, &version))
+}
+
 /// An answer of what was written as JSON for its version: it is not written again.
 fn answer(mut response: HttpResponseBuilder, json: Vec<u8>, version: &str) -> HttpResponse {
     response.insert_header(etag::header(version)).content_type(ContentType::json()).body(json)
@@ -413,18 +419,17 @@ async fn create<R: Record>(
         name_parent(&mut body, field, parent)?;
     }
     let new = New::<R::Content>::parse(&body)?;
-    let written = state.write(&user, None, move |conn, writer, id| {
+    let create = state.write(&user, None, move |conn, writer, id| {
         if let Some(parent) = parent {
             R::check_parent(conn, writer.actor.organization_id, parent)?;
         }
         R::create(conn, writer, id, new)
     });
-    let record = written.await?;
+    let record = create.await?;
     let location = format!("{BASE_PATH}{}/{}", R::PATH, record.id());
-    let (json, version) = Writer::versioned(&record)?;
     let mut created = HttpResponse::Created();
     created.insert_header((LOCATION, location));
-    Ok(answer(created, json, &version))
+    written(created, &record)
 }
 
 /// The parent stands in the path; the body may repeat it but not name another.
@@ -444,10 +449,8 @@ async fn update<R: Record>(
     refuse_parameters(&request)?;
     let expected = etag::expected(&request);
     let patch = Patch::<R::Content>::parse(&body.object()?)?;
-    let written = state.write(&user, expected, move |conn, writer, _| R::update(conn, writer, id, &patch));
-    let record = written.await?;
-    let (json, version) = Writer::versioned(&record)?;
-    Ok(answer(HttpResponse::Ok(), json, &version))
+    let update = state.write(&user, expected, move |conn, writer, _| R::update(conn, writer, id, &patch));
+    written(HttpResponse::Ok(), &update.await?)
 }
 
 async fn delete<R: Record>(

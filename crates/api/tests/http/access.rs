@@ -94,7 +94,7 @@ async fn nobody_gets_in_without_a_token_that_holds(backend: Backend) {
     let server = Server::with(backend, config()).await;
     let ann = server.sign_in(ANN).await;
     ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
-    let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let session = ann.session_id().await;
     let bad = bad_tokens(&ann.token, server.clock_now().timestamp());
     let mut refused = 0;
     for operation in Operation::all().iter().filter(|operation| !operation.is_public()) {
@@ -208,7 +208,7 @@ async fn records_of_another_organization_are_answered_like_unknown_ones(backend:
     for (of, id) in one_of_each(&gil).await {
         compared += answers_like_unknown(&ann, &server.home, of, &id).await;
     }
-    let session = gil.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let session = gil.session_id().await;
     compared += answers_like_unknown(&ann, &server.home, "demo/admin/sessions", &session).await;
     compared += answers_like_unknown(&ann, &server.home, "demo/archives", &archive(&gil).await).await;
     assert!(compared > 40, "{compared}");

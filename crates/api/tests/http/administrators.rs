@@ -75,7 +75,7 @@ async fn an_administrators_reset_can_be_undone_by_the_user(backend: Backend) {
     let server = Server::on(backend).await;
     let (ann, ben, gil) = (server.sign_in(ANN).await, server.sign_in(BEN).await, server.sign_in(GIL).await);
     ben.create("/cases", json!({ "details": "x" })).await;
-    let session = ben.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let session = ben.session_id().await;
     let path = format!("/demo/admin/sessions/{session}/reset");
     let confirmed = json!({ "confirmationToken": "CONFIRM_RESET" });
     assert_eq!(ann.post(&path, json!({})).await.problem(400), "confirmation_required");

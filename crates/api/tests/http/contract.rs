@@ -172,7 +172,7 @@ async fn every_documented_answer_occurs(backend: Backend) {
 
     ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "archived" })).await.expect(200);
     let archive = ann.reset().await["archiveId"].as_str().unwrap().to_owned();
-    let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let session = ann.session_id().await;
     let worlds = Worlds { ann, ben, limited, full, archive, session };
 
     let (mut occurred, mut missing, mut waiting) = (0, Vec::new(), Vec::new());

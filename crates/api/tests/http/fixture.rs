@@ -464,6 +464,11 @@ impl Client {
         self.post("/demo/reset", body).await.expect(200)
     }
 
+    /// The id of the caller's session, which is made where there is none.
+    pub async fn session_id(&self) -> String {
+        self.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned()
+    }
+
     /// The total of a list.
     pub async fn total(&self, path: &str) -> u64 {
         self.get(path).await.expect(200)["total"].as_u64().unwrap()

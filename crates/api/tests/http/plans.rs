@@ -80,12 +80,18 @@ async fn all_statements(client: &Client, session: &str) -> BTreeSet<String> {
     all
 }
 
+/// A user who has edited a case, and the session that holds the edit.
+async fn worker(server: &Server) -> (Client, String) {
+    let ann = server.sign_in(ANN).await;
+    ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
+    let session = ann.session_id().await;
+    (ann, session)
+}
+
 #[actix_web::test]
 async fn no_handler_runs_what_materializes_a_view() {
     let server = Server::on(Backend::Sqlite).await;
-    let ann = server.sign_in(ANN).await;
-    ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
-    let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let (ann, session) = worker(&server).await;
     let views: Vec<String> = EntityKind::ALL.iter().map(|kind| kind.table().to_owned()).collect();
     let selects: Vec<String> = all_statements(&ann, &session)
         .await
@@ -122,9 +128,7 @@ async fn what_handlers_run_over_views_stays_prepared() {
             continue;
         }
         let server = Server::on(backend).await;
-        let ann = server.sign_in(ANN).await;
-        ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
-        let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+        let (ann, session) = worker(&server).await;
         let mut all = all_statements(&ann, &session).await;
         for (path, patch) in [
             (format!("/cases/{CASE}"), json!({ "summary": "mine" })),
@@ -158,9 +162,7 @@ async fn what_handlers_run_over_views_stays_prepared() {
 #[actix_web::test]
 async fn words_lead_to_the_rows_that_have_them() {
     let server = Server::on(Backend::Sqlite).await;
-    let ann = server.sign_in(ANN).await;
-    ann.patch(&format!("/cases/{CASE}"), json!({ "summary": "mine" })).await.expect(200);
-    let session = ann.get("/demo/session").await.expect(200)["sessionId"].as_str().unwrap().to_owned();
+    let (ann, session) = worker(&server).await;
     let id = SessionId(Uuid::parse_str(&session).unwrap());
     for list in
         ["/cases?q=cash", "/cases?q=cash&status=NEW&sort=referenceNumber", "/rius?q=till", "/employees?q=z"]

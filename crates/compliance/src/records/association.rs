@@ -1,7 +1,7 @@
 //! Associations: which RIUs a case came from.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -225,8 +225,7 @@ pub fn association_update(
     let Some(patched) = patch.apply(conn, organization, &association.content)? else {
         return Ok(association);
     };
-    update(riu_case_associations::table, by_id!(riu_case_associations, organization, id), &patched.content)
-        .execute(conn)?;
+    update_by_id!(conn, riu_case_associations, organization, id, &patched.content)?;
     audit(conn, writer, association.audited(), Action::Updated(patched.changes))?;
     association_fetch(conn, organization, id)
 }

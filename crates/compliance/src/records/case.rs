@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, BaseCounts, update};
+use demo_reset_persistence::{AnyConnection, BaseCounts};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -357,8 +357,7 @@ pub fn case_update(conn: &mut AnyConnection, writer: &Writer, id: Uuid, patch: &
     let case = case_fetch(conn, organization, id)?;
     writer.check_version(&case)?;
     let Some(patched) = patch.apply(conn, organization, &case.content)? else { return Ok(case) };
-    update(cases::table, by_id!(cases, organization, id), &case.row(writer, patched.content))
-        .execute(conn)?;
+    update_by_id!(conn, cases, organization, id, &case.row(writer, patched.content))?;
     audit(conn, writer, case.audited(), Action::Updated(patched.changes))?;
     case_fetch(conn, organization, id)
 }

@@ -1,7 +1,7 @@
 //! Investigations of cases, numbered 1, 2, … within each.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, BaseCounts, update};
+use demo_reset_persistence::{AnyConnection, BaseCounts};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -309,12 +309,7 @@ pub fn investigation_update(
     let Some(patched) = patch.apply(conn, organization, &investigation.content)? else {
         return Ok(investigation);
     };
-    update(
-        investigations::table,
-        by_id!(investigations, organization, id),
-        &investigation.row(writer, patched.content),
-    )
-    .execute(conn)?;
+    update_by_id!(conn, investigations, organization, id, &investigation.row(writer, patched.content))?;
     audit(conn, writer, investigation.audited(), Action::Updated(patched.changes))?;
     investigation_fetch(conn, organization, id)
 }

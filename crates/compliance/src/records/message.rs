@@ -1,7 +1,7 @@
 //! Messages of the dialogue with the reporter of a case. What was said stays said: only `isRead` changes.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -218,7 +218,7 @@ pub fn message_update(
     let is_read = patched.content.is_read;
     let read =
         (case_messages::is_read.eq(is_read), case_messages::read_at.eq(is_read.then(|| writer.time())));
-    update(case_messages::table, by_id!(case_messages, organization, id), read).execute(conn)?;
+    update_by_id!(conn, case_messages, organization, id, read)?;
     audit(conn, writer, message.audited(), Action::Updated(patched.changes))?;
     message_fetch(conn, organization, id)
 }

@@ -1,9 +1,14 @@
 //! The records that sessions write, one file per kind.
 
-/// The record of one id, in an UPDATE.
-macro_rules! by_id {
-    ($table:ident, $organization:expr, $id:expr) => {
-        $table::organization_id.eq(DbUuid($organization)).and($table::id.eq(DbUuid($id)))
+/// Changes the record of one id, with a statement that stays prepared.
+macro_rules! update_by_id {
+    ($conn:expr, $table:ident, $organization:expr, $id:expr, $changes:expr) => {
+        demo_reset_persistence::update(
+            $table::table,
+            $table::organization_id.eq(DbUuid($organization)).and($table::id.eq(DbUuid($id))),
+            $changes,
+        )
+        .execute($conn)
     };
 }
 

@@ -1,7 +1,7 @@
 //! Notes on investigations.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -230,12 +230,7 @@ pub fn note_update(conn: &mut AnyConnection, writer: &Writer, id: Uuid, patch: &
     writer.check_version(&note)?;
     let Some(patched) = patch.apply(conn, organization, &note.content)? else { return Ok(note) };
     let case_id = case_of(conn, organization, note.content.investigation_id)?;
-    update(
-        investigation_notes::table,
-        by_id!(investigation_notes, organization, id),
-        &note.row(writer, patched.content),
-    )
-    .execute(conn)?;
+    update_by_id!(conn, investigation_notes, organization, id, &note.row(writer, patched.content))?;
     audit(conn, writer, note.audited(case_id), Action::Updated(patched.changes))?;
     note_fetch(conn, organization, id)
 }

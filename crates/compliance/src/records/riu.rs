@@ -1,7 +1,7 @@
 //! RIUs, risk intelligence units: the intake reports. Their content is evidence and stays as it was received.
 
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, BaseCounts, update};
+use demo_reset_persistence::{AnyConnection, BaseCounts};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -275,8 +275,7 @@ pub fn riu_update(conn: &mut AnyConnection, writer: &Writer, id: Uuid, patch: &R
     let riu = riu_fetch(conn, organization, id)?;
     writer.check_version(&riu)?;
     let Some(patched) = patch.apply(conn, organization, &riu.content)? else { return Ok(riu) };
-    update(rius::table, by_id!(rius, organization, id), rius::status.eq(&patched.content.status))
-        .execute(conn)?;
+    update_by_id!(conn, rius, organization, id, rius::status.eq(&patched.content.status))?;
     audit(conn, writer, riu.audited(), Action::Updated(patched.changes))?;
     riu_fetch(conn, organization, id)
 }

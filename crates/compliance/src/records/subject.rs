@@ -1,7 +1,7 @@
 //! Subjects: the people a case is about.
 
+use demo_reset_persistence::AnyConnection;
 use demo_reset_persistence::types::{DbTime, DbUuid};
-use demo_reset_persistence::{AnyConnection, update};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -230,8 +230,7 @@ pub fn subject_update(
     let subject = subject_fetch(conn, organization, id)?;
     writer.check_version(&subject)?;
     let Some(patched) = patch.apply(conn, organization, &subject.content)? else { return Ok(subject) };
-    update(subjects::table, by_id!(subjects, organization, id), &subject.row(writer, patched.content))
-        .execute(conn)?;
+    update_by_id!(conn, subjects, organization, id, &subject.row(writer, patched.content))?;
     audit(conn, writer, subject.audited(), Action::Updated(patched.changes))?;
     subject_fetch(conn, organization, id)
 }
