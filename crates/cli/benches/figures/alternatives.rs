@@ -16,16 +16,24 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write};
-use crate::measure::{Samples, in_turns, time, time_after_rest};
+use crate::measure::{Effort, Samples, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::resets::Resettable;
 
 /// Cases that a user has made, each with eight rows below it.
-pub(crate) const CASES: [usize; 3] = [10, 100, 1_000];
+const CASES: [usize; 3] = [10, 100, 1_000];
 
 /// The number of cases that the goal is for, and that putting a whole database back is compared with.
 const USUAL: usize = 100;
+
+/// How many cases are made: each takes a copy of a whole database.
+pub(crate) fn numbers_of_cases(effort: Effort) -> &'static [usize] {
+    match effort {
+        Effort::Whole => &CASES,
+        Effort::Quick => &[USUAL],
+    }
+}
 
 /// How much faster than anything else.
 pub(crate) const FASTER: f64 = 20.0;
@@ -285,7 +293,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let mut plot =
         Plot::new("sqlite-alternatives.svg", "SQLite: a reset, and what could be used instead", "cases made");
-    for &cases in report.effort.some(&CASES, 2) {
+    for &cases in numbers_of_cases(report.effort) {
         let compared = Compared {
             of: "SQLite",
             database: &fixture.database,

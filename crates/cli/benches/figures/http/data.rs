@@ -1,6 +1,6 @@
 //! The demo with a thousand users, once under sessions and once as plain tables.
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, anyhow, ensure};
 use demo_reset_compliance::attach_options;
 use demo_reset_compliance::schema::{cases, users};
 use demo_reset_persistence::types::{DbTime, DbUuid};
@@ -9,19 +9,18 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::ALL_USERS;
 use super::clients::Asked;
 use crate::fixture::{BuildError, NOW, build};
 
 /// The id of a made-up user.
-fn user_id(number: u32) -> Uuid {
-    Uuid::from_u128(0x4000_8000_0000_0000_0000 | u128::from(number))
+fn user_id(number: usize) -> Uuid {
+    Uuid::from_u128(0x4000_8000_0000_0000_0000 | number as u128)
 }
 
-fn build_with_users(conn: &mut AnyConnection) -> Result<(), BuildError> {
+fn build_with(users: usize, conn: &mut AnyConnection) -> Result<(), BuildError> {
     build(conn)?;
     let organization = organization(conn)?;
-    for number in 0..ALL_USERS {
+    for number in 0..users {
         let row = (
             users::organization_id.eq(organization),
             users::id.eq(DbUuid(user_id(number))),
@@ -45,12 +44,17 @@ fn organization(conn: &mut AnyConnection) -> QueryResult<DbUuid> {
     organizations.first::<(DbUuid, i64)>(conn).map(|(organization, _)| organization)
 }
 
-/// Loads both databases; what there is to ask for.
-pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
+/// Loads both databases, at the same time, with so many users; what there is to ask for.
+pub(super) fn load(url: &str, plain: &str, users: usize) -> Result<Asked> {
     let sealed: DatabaseUrl = url.parse()?;
-    load_base(&sealed, Uuid::from_u128(1), NOW, build_with_users)?;
     let mut conn = super::bare::connect(plain)?;
-    conn.transaction(build_with_users)?;
+    std::thread::scope(|scope| {
+        let load = || load_base(&sealed, Uuid::from_u128(1), NOW, |conn| build_with(users, conn));
+        let loading = scope.spawn(load);
+        conn.transaction(|conn| build_with(users, conn))?;
+        loading.join().map_err(|_| anyhow!("loading the base panicked"))??;
+        Ok::<_, Error>(())
+    })?;
     let kinds = match conn {
         AnyConnection::Sqlite(_) => ["text", "boolean"],
         AnyConnection::Postgres(_) => ["uuid", "boolean"],
@@ -73,5 +77,5 @@ pub(super) fn load(url: &str, plain: &str) -> Result<Asked> {
         .select(cases::id)
         .load(&mut conn)?;
     ensure!(!ids.is_empty(), "there are no cases");
-    Asked::new(organization.0, (0..ALL_USERS).map(user_id), ids.into_iter().map(|id| id.0).collect())
+    Asked::new(organization.0, (0..users).map(user_id), ids.into_iter().map(|id| id.0).collect())
 }

@@ -26,7 +26,7 @@ const CLIENTS: usize = 64;
 const USERS: usize = 1_000;
 
 /// Users that there are: as many sessions can live at once.
-const ALL_USERS: u32 = 10_000;
+const ALL_USERS: usize = 10_000;
 
 /// The secret that tokens are signed with.
 pub(crate) const SECRET: &str = "a benchmark keeps no secret, but a server asks for one";
@@ -79,7 +79,11 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
             thousands(USERS as u64)
         ),
     );
-    let asked = data::load(url, plain)?;
+    let (length, turns, users) = match report.effort {
+        Effort::Whole => (Duration::from_secs(2), 20, ALL_USERS),
+        Effort::Quick => (Duration::from_secs(1), 3, USERS),
+    };
+    let asked = data::load(url, plain, users)?;
     let ours = Server::start(binary().env("JWT_SECRET", SECRET).args([
         "serve",
         "--bind",
@@ -90,10 +94,6 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
     let bare = Server::start(&mut bare::command(plain)?)?;
     let ours = Target { address: ours.address.clone(), is_bare: false, server: ours };
     let bare = Target { address: bare.address.clone(), is_bare: true, server: bare };
-    let (length, turns) = match report.effort {
-        Effort::Whole => (Duration::from_secs(2), 20),
-        Effort::Quick => (Duration::from_secs(1), 3),
-    };
     // Sessions are made and pools are filled.
     let run = Run { length, users: USERS, resets: false };
     Load::run(&ours, &asked, Run { length: Duration::from_secs(3), ..run })?;
@@ -151,19 +151,19 @@ fn live_sessions(
     turns: usize,
     report: &mut Report,
 ) -> Result<()> {
-    let all = thousands(u64::from(ALL_USERS));
+    let all = thousands(ALL_USERS as u64);
     let before = resident_bytes(ours.server.process.id())?;
     clients::visit(ours, asked)?;
     let after = resident_bytes(ours.server.process.id())?;
     let [mut few, mut many] = [Load::default(), Load::default()];
     for _ in 0..turns {
         few.add(Load::run(ours, asked, run)?);
-        many.add(Load::run(ours, asked, Run { users: ALL_USERS as usize, ..run })?);
+        many.add(Load::run(ours, asked, Run { users: ALL_USERS, ..run })?);
     }
     ensure!(few.failed + many.failed == 0, "requests failed: {}{}", few.failure, many.failure);
     let name = format!("{database}: memory of the server");
     if let (Some(before), Some(after)) = (before, after) {
-        let sessions = f64::from(ALL_USERS) - USERS as f64;
+        let sessions = (ALL_USERS - USERS) as f64;
         let each = (after - before).max(0.0) / sessions;
         let found = format!("{each:.0} bytes");
         report.judge(

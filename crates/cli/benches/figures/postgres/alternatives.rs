@@ -5,7 +5,7 @@ use demo_reset_persistence::AnyConnection;
 use diesel::{Connection, PgConnection};
 
 use super::world::{Cluster, PLAIN, Size, World};
-use crate::alternatives::{CASES, Compared, OF_A_CASE};
+use crate::alternatives::{Compared, OF_A_CASE, numbers_of_cases};
 use crate::plot::Plot;
 use crate::report::Report;
 
@@ -24,7 +24,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         "PostgreSQL: a reset, and what could be used instead",
         "cases made",
     );
-    for &cases in report.effort.some(&CASES, 2) {
+    for &cases in numbers_of_cases(report.effort) {
         world.plain_copy(cluster)?;
         let compared = Compared {
             of: "PostgreSQL",

@@ -120,7 +120,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             continue;
         }
         // Sessions change nothing of the base, so what they are compared with is the same for all of them.
-        for (alternative, samples) in restores(cluster, size)? {
+        for (alternative, samples) in restores(cluster, size, report.effort.rounds(RESTORES))? {
             for (what, slowest) in ["reset", "undo"].into_iter().zip(&slowest) {
                 let title = format!("PostgreSQL: the slowest {what} over {rest}, against {alternative}");
                 report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, &samples));
@@ -146,7 +146,7 @@ fn one_row_commit(cluster: &Cluster, database: &str) -> Result<PgConnection> {
 
 /// What restores a whole database of this size, with how long each takes. Each is spared what it can be: there are no
 /// sessions in the database, nothing checks the rows that come, and making room is not counted.
-fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)>> {
+fn restores(cluster: &Cluster, size: Size, rounds: usize) -> Result<Vec<(&'static str, Samples)>> {
     let name = size.database();
     let tables = cluster.tables(name)?;
     let folder = cluster.folder.path();
@@ -180,7 +180,7 @@ fn restores(cluster: &Cluster, size: Size) -> Result<Vec<(&'static str, Samples)
     std::fs::write(&script, copies + "commit;\n")?;
     let [template, copy, restored] = in_turns(
         0,
-        RESTORES,
+        rounds,
         [
             &mut || {
                 cluster.on_server("drop database if exists bench_copy")?;
