@@ -261,22 +261,24 @@ fn view(spec: &TableSpec, attached: &Attached) -> String {
 /// SQLite ask all other conditions on a row first.
 fn is_seen(spec: &TableSpec, attached: &Attached) -> String {
     let change = quote(&change_table_name(&spec.name));
-    if let Some(row_id) = attached.hiding_row_id(spec) {
-        let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
-        return format!(
-            "({place} in (select place from main.{places})) is not true \
-             or not exists (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same})",
-            place = hidden::place(&first, row_id),
-            places = hidden::table_name(&spec.name),
-            same = same_key(spec, "o.", "b."),
-        );
-    }
     let key: Vec<String> = spec.key_columns().map(|column| format!("b.{}", quote(&column.name))).collect();
+    let is_changed = |layer: &str| {
+        format!("({layer}, {}) in (select demo_layer, {} from main.{change})", key.join(", "), key_list(spec))
+    };
+    let is_hidden = match attached.hiding_row_id(spec) {
+        Some(row_id) => {
+            let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
+            format!(
+                "{place} in (select place from main.{places}) and {is_changed}",
+                place = hidden::place(&first, row_id),
+                places = hidden::table_name(&spec.name),
+                is_changed = is_changed(LIVE),
+            )
+        }
+        None => is_changed(&if_hiding(spec, "l.layer")),
+    };
     format!(
-        "(({hiding}, {all}) in (select demo_layer, {names} from main.{change})) is not true or (select {first} is null)",
-        hiding = if_hiding(spec, "l.layer"),
-        all = key.join(", "),
-        names = key_list(spec),
+        "({is_hidden}) is not true or (select {first} is null)",
         first = key.first().map_or("null", String::as_str),
     )
 }

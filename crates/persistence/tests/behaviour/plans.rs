@@ -109,14 +109,10 @@ fn what_a_session_hides_is_looked_up_in_the_key_of_its_changes_whatever_the_key_
         let has_row_id = !["0", "2", "9"].contains(&name.as_str());
         for (fixture, by_place) in [(&of_host, false), (&loaded, has_row_id)] {
             let plan = plan_on(fixture, &format!("select * from keyed_{name}"));
-            let index = format!("sqlite_autoindex_demo_changes_keyed_{name}_1");
-            let by_key = format!("USING INDEX {index} FOR IN-OPERATOR");
+            let by_key = format!("USING INDEX sqlite_autoindex_demo_changes_keyed_{name}_1 FOR IN-OPERATOR");
             let of_places = format!("USING ROWID SEARCH ON TABLE demo_hidden_keyed_{name} FOR IN-OPERATOR");
             assert_eq!(plan.contains(&of_places), by_place, "{plan:#?}");
-            assert_eq!(plan.contains(&by_key), !by_place, "{plan:#?}");
-            let exact =
-                plan.iter().any(|step| step.starts_with(&format!("SEARCH o USING COVERING INDEX {index} (")));
-            assert_eq!(exact, by_place, "{plan:#?}");
+            assert!(plan.contains(&by_key), "{plan:#?}");
             assert!(!plan.iter().any(|step| step.contains("LIST SUBQUERY")), "{plan:#?}");
         }
     }
