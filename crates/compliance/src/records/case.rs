@@ -304,16 +304,18 @@ pub fn case_months(conn: &mut AnyConnection, organization: Uuid) -> Result<Vec<C
         .filter(cases::organization_id.eq(DbUuid(organization)))
         .select((cases::created_at, cases::severity))
         .load(conn)?;
-    let mut months: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    let mut months: BTreeMap<(i32, u32), BTreeMap<&'static str, u64>> = BTreeMap::new();
     for (created_at, severity) in cases {
-        let month = created_at.get().format("%Y-%m").to_string();
+        let month = (created_at.get().year(), created_at.get().month());
         let counts =
             months.entry(month).or_insert_with(|| SEVERITIES.iter().map(|&word| (word, 0)).collect());
         if let Some(count) = counts.get_mut(severity.as_str()) {
             *count += 1;
         }
     }
-    Ok(months.into_iter().map(|(month, by_severity)| CaseMonth { month, by_severity }).collect())
+    let named =
+        |((year, month), by_severity)| CaseMonth { month: format!("{year:04}-{month:02}"), by_severity };
+    Ok(months.into_iter().map(named).collect())
 }
 
 /// Makes a case, under the next reference number of the year.
