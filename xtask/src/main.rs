@@ -31,7 +31,7 @@ Usage: cargo xtask <task> [arguments for what the task runs]
                   asks something else
   fuzz <target>   search for input that a target of fuzz/ fails on, for a minute or the seconds given
   screenshots     take the pictures in docs/screenshots anew, in a headless Chromium
-  bench           the benchmarks, written to docs/benchmarks.md; with --quick or the names of groups only shown
+  bench           the benchmarks, written to docs/benchmarks.md; with --quick or the names of groups only shown (--help)
   check           what CI checks: format, clippy, rustdoc, dependencies
 
 Each task prints the commands it runs.";

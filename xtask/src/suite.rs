@@ -144,10 +144,43 @@ pub(crate) const FOR_TESTS: &[&str] =
 /// something else is measured: the benchmarks vacuum and analyze each database when it is filled.
 const FOR_BENCHMARKS: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB", "autovacuum=off"];
 
+/// How the benchmarks are run.
+const BENCH_USAGE: &str = "\
+Usage: cargo xtask bench [--quick] [group...]
+
+Without arguments everything is measured and written to docs/benchmarks.md. That takes half an hour on two cores, some gigabytes of
+disk, and the programs sqlite3 and python3 and those of PostgreSQL's server; what one of them is missing for is named as
+not measured.
+
+  --quick   fewer rounds of fewer settings, in two minutes once it is built; written nowhere
+  group     only these, written nowhere: reads, resets, alternatives, writes, loading, server, http, each with postgres-
+            before it as well but for server; postgres-disk, compiling
+
+At the end every missed goal is named, and every figure whose ratio is worse than the committed one.";
+
 /// Runs the benchmarks, those on PostgreSQL in a cluster of their own.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), Failure> {
+    // Before anything is compiled, or a whole run begins that nobody wanted.
+    if arguments.iter().any(|argument| matches!(argument.as_str(), "--help" | "-h")) {
+        run::say(BENCH_USAGE);
+        return Ok(());
+    }
+    if let Some(unknown) =
+        arguments.iter().find(|argument| argument.starts_with('-') && *argument != "--quick")
+    {
+        return Err(Failure::Usage(format!("there is no option {unknown}\n\n{BENCH_USAGE}")));
+    }
+    // What a run that was killed has left is removed by the next.
+    let files = run::root().join("target/bench");
+    let clean = || {
+        if files.exists() {
+            std::fs::remove_dir_all(&files)?;
+        }
+        std::fs::create_dir_all(&files)
+    };
+    clean().map_err(|error| Failure::Other(format!("{}: {error}", files.display())))?;
     let server = Server::find(FOR_BENCHMARKS)?;
     let mut figures = run::cargo(["bench", "--package", "demo-reset-cli", "--bench", "figures", "--"]);
     Server::tell(server.as_ref(), &mut figures);
-    run::run(figures.args(arguments))
+    run::run(figures.args(arguments).env("TMPDIR", &files))
 }

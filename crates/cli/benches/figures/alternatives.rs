@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Lines, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write};
+use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write, random_id};
 use crate::measure::{Effort, Samples, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
@@ -226,13 +227,13 @@ pub(crate) struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    /// Compares; gives the resets. Changesets are compared too where a fixture is given and the system has them.
+    /// Compares; gives the resets and the undos. Changesets are compared too where a fixture is given and the system has them.
     pub(crate) fn measure(
         mut self,
         fixture: Option<&Fixture>,
         report: &mut Report,
         plot: &mut Plot,
-    ) -> Result<Samples> {
+    ) -> Result<[Samples; 2]> {
         let Self { of, cases, .. } = self;
         let make = make_cases(&mut self.plain, cases)?;
         self.database.write(self.session, NOW, |conn| conn.batch_execute(&make).map_err(Error::from))?;
@@ -276,7 +277,7 @@ impl Compared<'_> {
             let why = "there is no Python whose SQLite has the session extension";
             report.not_measured(&name("reset", "changesets"), why);
         }
-        Ok(reset)
+        Ok([reset, undo.clone()])
     }
 }
 
@@ -286,8 +287,9 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         format!(
             "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
              against INSERT of them from a copy, each after a rest of 20 ms, both against changesets of SQLite's session \
-             extension (the system's SQLite, since the bundled one is compiled without it), and a reset against putting a \
-             whole database back: copying the file, `VACUUM INTO`, and the backup API, by which the `sqlite3` shell makes a `.backup`."
+             extension (the system's SQLite, since the bundled one is compiled without it), and both and the making of a session \
+             against making a whole database again: copying the file, `VACUUM INTO`, the backup API, by which the `sqlite3` shell \
+             makes a `.backup`, and reading a `.dump`."
         ),
     );
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
@@ -301,9 +303,18 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
             plain: AnyConnection::Sqlite(fixture.plain("plain.db")?),
             cases,
         };
-        let reset = compared.measure(Some(&fixture), report, &mut plot)?;
+        let [reset, undo] = compared.measure(Some(&fixture), report, &mut plot)?;
         if cases == USUAL {
-            against_whole_databases(&fixture, &reset, report, &mut plot)?;
+            let mut made = Samples::default();
+            for _ in 0..report.effort.rounds(30) {
+                made.push(time_after_rest(|| fixture.session(random_id().as_u128()))?);
+            }
+            let done = [
+                (format!("reset of {cases} cases"), reset),
+                (format!("undo of {cases} cases"), undo),
+                ("making of a session".to_owned(), made),
+            ];
+            against_whole_databases(&fixture, &done, report, &mut plot)?;
         }
     }
     report.plot(plot);
@@ -313,7 +324,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
 /// Putting a whole database of the fixture's size back, whose cases were made in `plain.db`.
 fn against_whole_databases(
     fixture: &Fixture,
-    reset: &Samples,
+    done: &[(String, Samples)],
     report: &mut Report,
     plot: &mut Plot,
 ) -> Result<()> {
@@ -326,9 +337,23 @@ fn against_whole_databases(
         _ => Ok(()),
     };
     let shell = |command: &str| Command::new("sqlite3").arg(&from).arg(command).output();
-    let backup = match shell("select 1") {
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        answer => answer.map(|_| Some(format!(".backup '{}'", copy.display())))?,
+    let has_shell = match shell("select 1") {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        answer => answer.map(|_| true)?,
+    };
+    let dump = fixture.path("plain.sql");
+    if has_shell {
+        fs::write(&dump, shell(".dump")?.stdout)?;
+    }
+    let by_shell = |file: &Path, command: &str| {
+        remove()?;
+        if !has_shell {
+            return Ok(Duration::ZERO);
+        }
+        time(|| match Command::new("sqlite3").arg(file).arg(command).output()? {
+            answer if answer.status.success() => Ok(()),
+            answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
+        })
     };
     let [copied, vacuumed, backed_up] = in_turns(
         1,
@@ -343,25 +368,27 @@ fn against_whole_databases(
                 let into = format!("vacuum into '{}'", copy.display());
                 Ok(time(|| conn.borrow_mut().batch_execute(&into))?)
             },
-            &mut || {
-                remove()?;
-                let Some(backup) = &backup else { return Ok(Duration::ZERO) };
-                time(|| match shell(backup)? {
-                    answer if answer.status.success() => Ok(()),
-                    answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
-                })
-            },
+            &mut || by_shell(&from, &format!(".backup '{}'", copy.display())),
         ],
     )?;
+    // It takes seconds.
+    let [restored] = in_turns(
+        0,
+        report.effort.rounds(3),
+        [&mut || by_shell(&copy, &format!(".read '{}'", dump.display()))],
+    )?;
     let mut compare = |name: &str, samples: &Samples| {
-        let title = format!("SQLite: reset of {USUAL} cases over {} rows, against {name}", fixture.rows());
-        report.ratio(&title, Some(1.0 / FASTER), reset, (name, samples));
+        for (what, took) in done {
+            let title = format!("SQLite: {what} over {} rows, against {name}", fixture.rows());
+            report.ratio(&title, Some(1.0 / FASTER), took, (name, samples));
+        }
         plot.point(name, USUAL, samples);
     };
     compare("copy of the file", &copied);
     compare("VACUUM INTO", &vacuumed);
-    if backup.is_some() {
+    if has_shell {
         compare("backup API", &backed_up);
+        compare("restore of a dump", &restored);
     } else {
         report.not_measured("SQLite: backup API", "sqlite3 is not installed");
     }

@@ -106,7 +106,7 @@ impl Fixture {
             .map(|number| self.session(CROWD + u128::from(number)))
             .collect::<Result<Vec<_>>>()?;
         let Some((first, _)) = crowd.split_first() else { return Ok(()) };
-        self.run(*first, &edit_cases(CHANGES_OF_OTHERS))?;
+        self.run(*first, &edit_newest_cases(CHANGES_OF_OTHERS))?;
         let mut conn = SqliteConnection::establish(&self.path("demo.sessions.db").to_string_lossy())?;
         let names =
             "select name as text from pragma_table_info('demo_changes_cases') where name <> 'demo_layer'";
@@ -181,9 +181,13 @@ fn open_options() -> OpenOptions {
     OpenOptions { attach: attach_options(), ..OpenOptions::default() }
 }
 
-/// Edits of so many cases, spread over all of them.
-pub(crate) fn edit_cases(count: usize) -> String {
-    format!("update cases set severity = 'LOW' where id in (select id from cases order by id limit {count})")
+/// Edits of so many cases of the largest organization, the newest, which every page begins with.
+fn edit_newest_cases(count: usize) -> String {
+    format!(
+        "update cases set risk_score = 1 where (organization_id, id) in (select organization_id, id from cases \
+         where organization_id = (select organization_id from cases group by 1 order by count(*) desc limit 1) \
+         order by created_at desc, id desc limit {count})"
+    )
 }
 
 /// Leaves about ten thousand rows of the demo. The index is for the foreign key, which is looked up for each row that goes.
@@ -262,6 +266,13 @@ pub(crate) fn begin_to_write(plain: &AnyConnection) -> &'static str {
 #[allow(clippy::disallowed_methods, reason = "a benchmark is an edge: it makes its own ids")]
 pub(crate) fn random_id() -> Uuid {
     Uuid::new_v4()
+}
+
+/// The version of the bundled SQLite.
+pub(crate) fn sqlite_version() -> Result<String> {
+    let mut conn = SqliteConnection::establish(":memory:")?;
+    let version = diesel::sql_query("select sqlite_version() as text").get_result::<Line>(&mut conn)?;
+    Ok(version.text)
 }
 
 /// A text that a query gives.

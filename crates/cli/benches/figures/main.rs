@@ -53,8 +53,12 @@ fn main() -> Result<()> {
     if http::serve_if_asked()? {
         return Ok(());
     }
-    let is_quick = std::env::args().any(|argument| argument == "--quick");
-    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let (options, named): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
+    let is_quick = options.iter().any(|option| option == "--quick");
+    if let Some(unknown) = options.iter().find(|option| !["--bench", "--quick"].contains(&option.as_str())) {
+        anyhow::bail!("there is no option {unknown}: expected --quick or names of groups");
+    }
     let on_sqlite = GROUPS.map(|(group, _)| group);
     let known = [&on_sqlite[..], &postgres::GROUPS.map(|(group, _)| group), &[COMPILING]].concat();
     if let Some(unknown) = named.iter().find(|name| !known.contains(&name.as_str())) {
@@ -70,8 +74,13 @@ fn main() -> Result<()> {
         left.retain(|left| *left != group);
         if is_written { report.write(COMMAND, &left) } else { Ok(()) }
     };
+    report.measured_on(format!(
+        "SQLite {}: journal_mode = wal, synchronous = normal (a commit is written, and not waited for on the disk)",
+        fixture::sqlite_version()?
+    ));
     for (group, measure) in GROUPS {
         if is_asked(group) {
+            report.begin(group);
             measure(&fixtures, &mut report)?;
             done(group, &report)?;
         }
@@ -79,6 +88,7 @@ fn main() -> Result<()> {
     drop(fixtures);
     postgres::measure(is_asked, &mut report, &mut done)?;
     if is_asked(COMPILING) {
+        report.begin(COMPILING);
         server::measure_compiling(&mut report)?;
         done(COMPILING, &report)?;
     }

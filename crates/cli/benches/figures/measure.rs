@@ -22,12 +22,12 @@ impl Samples {
         self.0.push(sample);
     }
 
-    /// The value below which `percent` of the samples lie.
+    /// The smallest sample that `percent` of the samples do not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        let last = sorted.len().saturating_sub(1);
-        sorted.get(last * percent / 100).copied().unwrap_or_default()
+        let rank = (sorted.len() * percent).div_ceil(100);
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
     pub(crate) fn median(&self) -> Duration {

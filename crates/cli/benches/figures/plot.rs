@@ -12,7 +12,8 @@ const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
 
 /// Told apart in either light, and by those who see fewer colours.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"];
+const COLOURS: [&str; 9] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a", "#332288", "#999933"];
 
 /// One line of a plot: milliseconds over something that is counted.
 #[derive(Debug)]

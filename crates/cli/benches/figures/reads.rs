@@ -261,7 +261,7 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: reads",
         format!(
             "the same Diesel queries of the views and of the bare tables, in turns on one connection, by one of the sessions, \
-             of which each has edited {CHANGES_OF_OTHERS} cases. Each query has its rounds in ten blocks, with those of the others \
+             of which each has edited {CHANGES_OF_OTHERS} cases, the newest, which pages begin with. Each query has its rounds in ten blocks, with those of the others \
              between them. Preparing is in none of them: statements are kept."
         ),
     );

@@ -33,6 +33,8 @@ struct Figure {
 struct Section {
     title: String,
     about: String,
+    /// The group whose name measures the section again.
+    group: &'static str,
     figures: Vec<Figure>,
     plots: Vec<Plot>,
 }
@@ -41,6 +43,10 @@ struct Section {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) effort: Effort,
+    /// The group that is measured.
+    group: &'static str,
+    /// What the figures were measured on, a line each; of before the run, which changes its own documents.
+    machine: Vec<String>,
     sections: Vec<Section>,
     /// The ratios of the committed run, by the name of their figure.
     committed: BTreeMap<String, f64>,
@@ -48,11 +54,24 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(effort: Effort) -> Result<Self> {
-        let committed = match fs::read_to_string(ratios_file()) {
+        // A whole run writes over the file. Without git it is all there is.
+        let committed = machine::said_by("git", &["show", "HEAD:docs/benchmarks/ratios.json"]);
+        let committed = match committed.map_or_else(|| fs::read_to_string(ratios_file()), Ok) {
             Ok(text) => serde_json::from_str(&text).context("the committed ratios")?,
             Err(_) => BTreeMap::new(),
         };
-        Ok(Self { effort, sections: Vec::new(), committed })
+        Ok(Self { effort, group: "", machine: machine::description(), sections: Vec::new(), committed })
+    }
+
+    /// What is measured next belongs to this group.
+    pub(crate) fn begin(&mut self, group: &'static str) {
+        self.group = group;
+    }
+
+    /// One more line of what the figures are measured on.
+    pub(crate) fn measured_on(&mut self, line: String) {
+        self.say(format_args!("\non {line}"));
+        self.machine.push(line);
     }
 
     /// Begins a section. `about` says what is compared and how.
@@ -61,6 +80,7 @@ impl Report {
         self.sections.push(Section {
             title: title.to_owned(),
             about: about.to_string(),
+            group: self.group,
             figures: Vec::new(),
             plots: Vec::new(),
         });
@@ -106,7 +126,8 @@ impl Report {
     ) -> f64 {
         let (reference_name, reference) = reference;
         let ratio = work.median().as_secs_f64() / reference.median().as_secs_f64().max(f64::MIN_POSITIVE);
-        let digits = if ratio < 0.1 { 4 } else { 2 };
+        // Two digits that say something.
+        let digits = if ratio < 0.1 { (1.0 - ratio.max(1e-9).log10().floor()) as usize } else { 2 };
         self.add(Figure {
             name: name.to_owned(),
             measured: work.to_string(),
@@ -187,6 +208,12 @@ impl Report {
         if !regressions.is_empty() {
             self.say(format_args!("\nworse than the committed figures:\n  {}", regressions.join("\n  ")));
         }
+        let ratios = || self.figures().filter(|figure| figure.ratio.is_some());
+        let compared = ratios().filter(|figure| self.committed.contains_key(&figure.name)).count();
+        self.say(format_args!(
+            "\n{compared} of {} figures were compared with committed ones; the others are of settings that a whole run has not",
+            ratios().count()
+        ));
         Ok(())
     }
 
@@ -207,9 +234,12 @@ impl Report {
             "# Benchmarks\n\n<!-- Written by `{command}`: change the benchmark, not this file. -->\n\n\
              All figures are from one run of `{command}`. What is compared is measured in turns on the same data; times are \
              medians with the 10th and 90th percentile in brackets and the number of samples. Only the ratios mean \
-             something on another machine. [performance.md](performance.md) says where the time goes.\n\n{}\n",
-            machine::description()
+             something on another machine. [performance.md](performance.md) says where the time goes.\n\n"
         );
+        for line in &self.machine {
+            let _ = writeln!(text, "- {line}");
+        }
+        text.extend(machine::load().map(|load| format!("- load when the run ended: {load}\n")));
         if !left.is_empty() {
             let _ = writeln!(text, "\nThe run was cut off before these groups: {}.", left.join(", "));
         }
@@ -223,7 +253,11 @@ impl Report {
         let folder = documents().join("benchmarks");
         fs::create_dir_all(&folder)?;
         for section in &self.sections {
-            let _ = writeln!(text, "\n## {}\n\n{}\n", section.title, section.about);
+            let _ = writeln!(
+                text,
+                "\n## {}\n\n{} `{command} {}` measures it again.\n",
+                section.title, section.about, section.group
+            );
             for plot in &section.plots {
                 fs::write(folder.join(plot.file), plot.svg())?;
                 let _ = writeln!(text, "![{}](benchmarks/{})\n", plot.title, plot.file);

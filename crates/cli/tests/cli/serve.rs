@@ -112,7 +112,7 @@ fn nothing_secret_is_logged_and_every_line_of_a_request_has_its_id() {
 /// The shell block that the README marks as its walkthrough.
 fn walkthrough() -> &'static str {
     let readme = include_str!("../../../../README.md");
-    let block = readme.split("<!-- walkthrough").nth(1).and_then(|rest| rest.split("```sh\n").nth(1));
+    let block = readme.split("<!-- walkthrough").nth(1).and_then(|rest| rest.split("```bash\n").nth(1));
     block.and_then(|rest| rest.split("```").next()).expect("the README has a walkthrough")
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn serve_if_asked() -> Result<bool> {
     Ok(true)
 }
 
-/// Opens a connection with the settings of ours.
+/// Opens a connection as anybody would: on SQLite with what our sessions file is set to, on PostgreSQL as it comes.
 pub(super) fn connect(url: &str) -> Result<AnyConnection> {
     Ok(match url.strip_prefix("sqlite://") {
         Some(path) => {

@@ -45,8 +45,12 @@ pub(crate) fn measure(
         }
         return Ok(());
     };
-    report.say(format_args!("\non {}", cluster.version()?));
+    let settings = ["shared_buffers", "fsync", "synchronous_commit", "autovacuum"]
+        .map(|setting| Ok(format!("{setting} = {}", cluster.on_server(&format!("show {setting}"))?)));
+    let settings = settings.into_iter().collect::<Result<Vec<_>>>()?.join(", ");
+    report.measured_on(format!("{}: {settings}", cluster.version()?));
     asked.into_iter().try_for_each(|(group, measure)| {
+        report.begin(group);
         measure(&cluster, report)?;
         done(group, report)
     })

@@ -94,12 +94,23 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     })?;
     let mut ratios: [Vec<f64>; 3] = Default::default();
     // Of all settings it shows the last, the largest: the others would lie on the same lines.
-    let draw = || Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
+    let draw = || {
+        Plot::new(
+            "postgres-reset.svg",
+            "PostgreSQL: reset and undo, and making 1,000,000 rows again",
+            "changes of the session",
+        )
+    };
     let mut plot = draw();
     for of_a_size in places.chunk_by(|(one, ..), (other, ..)| one == other) {
         let Some(&(size, ..)) = of_a_size.first() else { continue };
         let rest = format!("{} base rows", thousands(size.rows()));
-        let mut slowest = [Samples::default(), Samples::default()];
+        let mut slowest: [Samples; 3] = Default::default();
+        let mut keep = |which: usize, samples: &Samples| {
+            if samples.median() > slowest[which].median() {
+                slowest[which] = samples.clone();
+            }
+        };
         for (_, others, place) in of_a_size {
             plot = draw();
             let beside = format!("{rest}, {} other sessions", thousands(*others as u64));
@@ -107,12 +118,10 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                 plot.point("reset", changes, resets);
                 plot.point("undo", changes, undos);
                 plot.point("one-row commit", changes, &place.commits);
-                for (slowest, samples) in slowest.iter_mut().zip([resets, undos]) {
-                    if samples.median() > slowest.median() {
-                        *slowest = samples.clone();
-                    }
-                }
+                keep(0, resets);
+                keep(1, undos);
             });
+            keep(2, &place.made);
             let name = format!("PostgreSQL: making of a session, {beside}");
             ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
         }
@@ -121,7 +130,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         }
         // Sessions change nothing of the base, so what they are compared with is the same for all of them.
         for (alternative, samples) in restores(cluster, size, report.effort.rounds(RESTORES))? {
-            for (what, slowest) in ["reset", "undo"].into_iter().zip(&slowest) {
+            for (what, slowest) in ["reset", "undo", "making of a session"].into_iter().zip(&slowest) {
                 let title = format!("PostgreSQL: the slowest {what} over {rest}, against {alternative}");
                 report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, &samples));
             }
