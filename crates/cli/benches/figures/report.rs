@@ -211,7 +211,7 @@ impl Report {
         let ratios = || self.figures().filter(|figure| figure.ratio.is_some());
         let compared = ratios().filter(|figure| self.committed.contains_key(&figure.name)).count();
         self.say(format_args!(
-            "\n{compared} of {} figures were compared with committed ones; the others are of settings that a whole run has not",
+            "\n{compared} of {} figures were compared with committed ones of the same name",
             ratios().count()
         ));
         Ok(())
