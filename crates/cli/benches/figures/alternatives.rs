@@ -336,24 +336,22 @@ fn against_whole_databases(
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    let shell = |command: &str| Command::new("sqlite3").arg(&from).arg(command).output();
-    let has_shell = match shell("select 1") {
+    let shell = |file: &Path, command: &str| Command::new("sqlite3").arg(file).arg(command).output();
+    let has_shell = match shell(&from, "select 1") {
         Err(error) if error.kind() == ErrorKind::NotFound => false,
         answer => answer.map(|_| true)?,
     };
+    let run = |file: &Path, command: &str| match shell(file, command)? {
+        answer if answer.status.success() => Ok(answer.stdout),
+        answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
+    };
     let dump = fixture.path("plain.sql");
     if has_shell {
-        fs::write(&dump, shell(".dump")?.stdout)?;
+        fs::write(&dump, run(&from, ".dump")?)?;
     }
     let by_shell = |file: &Path, command: &str| {
         remove()?;
-        if !has_shell {
-            return Ok(Duration::ZERO);
-        }
-        time(|| match Command::new("sqlite3").arg(file).arg(command).output()? {
-            answer if answer.status.success() => Ok(()),
-            answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
-        })
+        if has_shell { time(|| run(file, command)) } else { Ok(Duration::ZERO) }
     };
     let [copied, vacuumed, backed_up] = in_turns(
         1,
