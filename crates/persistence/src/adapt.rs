@@ -37,8 +37,12 @@ struct OldColumn {
 fn old_columns(link: &mut Link<'_>, table: &str) -> Result<Vec<OldColumn>> {
     let columns: Vec<OldColumn> = match link.dialect() {
         Dialect::Sqlite => link.load(Sql::new(
-            "select name, type as declared_type, cid - ? as number from pragma_table_xinfo(?, 'main') order by cid",
-            [(CONTROL_COLUMNS.len() as i64).into(), sqlite::ddl::change_table_name(table).as_str().into()],
+            "select name, type as declared_type, row_number() over (order by cid) - 1 as number \
+             from pragma_table_xinfo(?, 'main') where name not in (select value from json_each(?)) order by cid",
+            [
+                sqlite::ddl::change_table_name(table).as_str().into(),
+                serde_json::json!(CONTROL_COLUMNS).to_string().as_str().into(),
+            ],
         ))?,
         Dialect::Postgres => {
             // As the types of the base were read: qualified where they need to be.

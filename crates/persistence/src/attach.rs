@@ -57,24 +57,17 @@ pub(crate) struct Attached {
     pub(crate) views: Vec<ViewSpec>,
     /// Whether views end with the tracking columns.
     pub(crate) tracking_columns: bool,
-    /// SQLite: whether rows that sessions hide are known by the base's row ids too, where a table has them.
-    pub(crate) hides_by_row_id: bool,
 }
 
 impl Attached {
-    /// What is attached with these options, by keys alone.
+    /// What is attached with these options.
     pub(crate) fn new(
         tables: Vec<TableSpec>,
         outside: Vec<TableSpec>,
         views: Vec<ViewSpec>,
         options: &AttachOptions,
     ) -> Self {
-        Self { tables, outside, views, tracking_columns: options.tracking_columns, hides_by_row_id: false }
-    }
-
-    /// The name of the row id by which rows of a table's base are known to be hidden.
-    pub(crate) fn hiding_row_id(&self, spec: &TableSpec) -> Option<&'static str> {
-        spec.implicit_row_id.filter(|_| self.hides_by_row_id)
+        Self { tables, outside, views, tracking_columns: options.tracking_columns }
     }
 }
 

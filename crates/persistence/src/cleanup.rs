@@ -8,7 +8,7 @@ use demo_reset_domain::{ArchiveId, Retention, SessionId};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable};
 
-use crate::binding::{LAYERS_PER_SESSION, Mode, in_transaction, layer_of};
+use crate::binding::{Mode, in_transaction, layer_of};
 use crate::connection::{Bind, Link, SessionConnection, Sql};
 use crate::database::{CleanupReport, CleanupRun};
 use crate::dialect::Dialect;
@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::idempotency::purge_answers;
 use crate::reset::reset;
 use crate::spec::{TableSpec, in_foreign_key_order};
-use crate::sqlite;
 use crate::types::{DbTime, DbUuid, sql};
 
 /// How many changes one transaction removes.
@@ -242,12 +241,7 @@ fn purge_layer<C: SessionConnection>(conn: &mut C, tables: &[TableSpec], layer: 
                     "delete from {change} where {row} in (select {row} from {change} where demo_layer = "
                 ));
                 delete.bind(layer).push(" limit ").bind(CHANGES_PER_BATCH).push(")");
-                let removed = link.execute(delete)?;
-                let is_last = removed > 0 && (removed as i64) < CHANGES_PER_BATCH;
-                if is_last && dialect == Dialect::Sqlite {
-                    sqlite::hidden::thin_out(&mut link, table, layer / LAYERS_PER_SESSION)?;
-                }
-                Ok(removed)
+                link.execute(delete)
             })?;
             purged += removed as u64;
             if removed == 0 {

@@ -21,8 +21,8 @@ pub(crate) struct TableSpec {
     pub(crate) key: Vec<usize>,
     /// SQLite: the column that is the row id, whose values the database hands out.
     pub(crate) row_id: Option<usize>,
-    /// SQLite: a name of the row id, where no column is it.
-    pub(crate) implicit_row_id: Option<&'static str>,
+    /// SQLite: the name of the row id by which its changes note which row of the base they hide, where they do.
+    pub(crate) base_row_id: Option<&'static str>,
     /// Unique indexes and constraints besides the primary key.
     pub(crate) uniques: Vec<IndexSpec>,
     /// Indexes that are not unique.

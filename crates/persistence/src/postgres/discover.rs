@@ -476,7 +476,7 @@ fn table(
         key_name: String::new(),
         key: Vec::new(),
         row_id: None,
-        implicit_row_id: None,
+        base_row_id: None,
         uniques: Vec::new(),
         indexes: Vec::new(),
         checks: Vec::new(),

@@ -30,8 +30,6 @@ const HOST_BASE: &str = "host";
 struct ViewsRow {
     #[diesel(sql_type = Bool)]
     tracking_columns: bool,
-    #[diesel(sql_type = Bool)]
-    hides_by_row_id: bool,
 }
 
 #[derive(QueryableByName)]
@@ -57,10 +55,7 @@ struct ActiveRow {
 /// Discovers the attached tables.
 pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
     let names = attached_rows(link)?;
-    let views: Option<ViewsRow> = link.first(Sql::new(
-        "select tracking_columns, row_ids_of is not null as hides_by_row_id from main.demo_base",
-        [],
-    ))?;
+    let views: Option<ViewsRow> = link.first(Sql::new("select tracking_columns from main.demo_base", []))?;
     let discovery = discover(link)?;
     let is_attached = |table: &TableSpec| names.iter().any(|row| row.name == table.name);
     let (tables, outside) = discovery.tables.into_iter().partition(is_attached);
@@ -68,8 +63,7 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
         tables,
         outside,
         views: discovery.views,
-        tracking_columns: views.as_ref().is_some_and(|row| row.tracking_columns),
-        hides_by_row_id: views.is_some_and(|row| row.hides_by_row_id),
+        tracking_columns: views.is_some_and(|row| row.tracking_columns),
     })
 }
 
@@ -164,9 +158,8 @@ pub(crate) fn take_up_in(
         );
         return Err(Error::NotSealed { reason });
     }
-    let (mut attached, mut report) = attach(&mut link, options)?;
+    let (attached, mut report) = attach(&mut link, options)?;
     let of_host = carried.is_none();
-    attached.hides_by_row_id = !of_host;
     let base_id = carried.as_ref().map_or(HOST_BASE, |(id, _)| id.as_str()).to_owned();
     let is_same = active.as_ref().is_some_and(|active| {
         active.base_id == base_id
@@ -182,8 +175,8 @@ pub(crate) fn take_up_in(
     });
     let row_ids_of = active.as_ref().and_then(|active| active.row_ids_of.as_deref());
     if is_same {
-        if attached.hides_by_row_id && (report.tables_changed || row_ids_of != Some(stamp)) {
-            hidden::remake(&mut link, &attached.tables, stamp)?;
+        if !of_host && (report.tables_changed || row_ids_of != Some(stamp)) {
+            hidden::note_anew(&mut link, &attached.tables, stamp)?;
         }
         return Ok((attached, report));
     }
@@ -222,8 +215,8 @@ pub(crate) fn take_up_in(
             i64::from(options.tables.is_none()).into(),
         ],
     ))?;
-    if attached.hides_by_row_id {
-        hidden::remake(&mut link, &attached.tables, stamp)?;
+    if !of_host {
+        hidden::note_anew(&mut link, &attached.tables, stamp)?;
     }
     Ok((attached, report))
 }

@@ -12,10 +12,10 @@ use crate::error::{CHANGE_TABLE_PREFIX, TRIGGER_ERROR};
 use crate::spec::{Action, ColumnSpec, ForeignKeySpec, IndexSpec, IndexTerm, TableSpec};
 use crate::sql_text::{join, literal, quote};
 use crate::sqlite::discover::has_declared_collation;
-use crate::sqlite::hidden;
+use crate::sqlite::hidden::BASE_ROW_ID;
 
-/// Columns that a change table has besides those of its table.
-pub(crate) const CONTROL_COLUMNS: [&str; 3] = ["demo_layer", "demo_kind", "demo_changed_at"];
+/// Columns that a change table can have besides those of its table.
+pub(crate) const CONTROL_COLUMNS: [&str; 4] = ["demo_layer", "demo_kind", "demo_changed_at", BASE_ROW_ID];
 
 /// Columns that a view can end with besides those of its table.
 pub(crate) const TRACKING_COLUMNS: [&str; 3] = ["demo_user_session_id", "is_base_data", "change_kind"];
@@ -23,12 +23,12 @@ pub(crate) const TRACKING_COLUMNS: [&str; 3] = ["demo_user_session_id", "is_base
 /// The live layer of the bound session; NULL, which equals nothing, where none is bound.
 const LIVE: &str = "(select layer from temp.demo_binding)";
 
-/// Something of the bound session where it edits or deletes rows of a table: only then is anything of its base hidden.
-/// NULL, which equals nothing, elsewhere: for most tables of most sessions no row of the base is looked up among the
-/// changes.
-fn if_hiding(spec: &TableSpec, what: &str) -> String {
+/// The live layer of the bound session where it edits or deletes rows of a table: only then is anything of its base
+/// hidden. NULL, which equals nothing, elsewhere: for most tables of most sessions no row of the base is looked up among
+/// the changes.
+fn hiding_layer(spec: &TableSpec) -> String {
     format!(
-        "(select {what} from temp.demo_binding cross join main.demo_layer_counts as l \
+        "(select l.layer from temp.demo_binding cross join main.demo_layer_counts as l \
          where l.layer = demo_binding.layer and l.table_name = {} and l.edited + l.deleted > 0)",
         literal(&spec.name)
     )
@@ -50,6 +50,7 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
         "demo_kind text not null check (demo_kind in ('created', 'edited', 'deleted'))".to_owned(),
         "demo_changed_at text not null".to_owned(),
     ];
+    lines.extend(spec.base_row_id.map(|_| format!("{BASE_ROW_ID} integer")));
     lines.extend(
         spec.columns.iter().enumerate().map(|(position, column)| column_definition(spec, position, column)),
     );
@@ -65,13 +66,20 @@ pub(crate) fn change_table(spec: &TableSpec) -> String {
             sql.push_str(&change_index(spec, kind, index));
         }
     }
+    if spec.base_row_id.is_some() {
+        // Of all changes, those to no base row too: for IN over a whole table SQLite takes no partial index.
+        let index = quote(&format!("{}_{BASE_ROW_ID}", change_table_name(&spec.name)));
+        let _ = writeln!(sql, "create index main.{index} on {name} (demo_layer, {BASE_ROW_ID});");
+    }
     sql.push_str(&counting_triggers(spec));
     sql
 }
 
 /// Statements that remove a change table.
 pub(crate) fn drop_change_table(table: &str) -> String {
-    format!("drop table if exists main.{};\n{}", quote(&change_table_name(table)), hidden::drop_table(table))
+    // Sessions files of earlier versions have a table beside it for what it hides.
+    let names = [change_table_name(table), format!("demo_hidden_{table}")];
+    names.map(|name| format!("drop table if exists main.{};\n", quote(&name))).concat()
 }
 
 fn column_definition(spec: &TableSpec, position: usize, column: &ColumnSpec) -> String {
@@ -112,16 +120,11 @@ fn change_index(spec: &TableSpec, kind: &str, index: &IndexSpec) -> String {
         }
         sql
     });
-    let mut conditions = Vec::new();
-    if !kind.is_empty() {
-        // A tombstone keeps the values of its row but no longer occupies them.
-        conditions.push("demo_kind <> 'deleted'".to_owned());
-    }
-    conditions.extend(index.predicate.as_ref().map(|predicate| format!("({predicate})")));
-    let filter =
-        if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+    // A tombstone keeps the values of its row but no longer occupies them, and no read asks for it by them.
+    let predicate =
+        index.predicate.as_ref().map_or_else(String::new, |predicate| format!(" and ({predicate})"));
     format!(
-        "create {kind}index main.{} on {} (demo_layer, {}){filter};\n",
+        "create {kind}index main.{} on {} (demo_layer, {}) where demo_kind <> 'deleted'{predicate};\n",
         quote(&format!("{table}_{}", index.name)),
         quote(&table),
         join(parts, ", ")
@@ -248,38 +251,30 @@ fn view(spec: &TableSpec, attached: &Attached) -> String {
          where c.demo_layer = {LIVE} and c.demo_kind <> 'deleted';\n",
         name = quote(&spec.name),
         base = columns("b"),
-        is_seen = is_seen(spec, attached),
+        is_seen = is_seen(spec),
         layer = columns("c"),
     )
 }
 
 /// Whether the session sees the base row `b`: it has no change of its own to it.
 ///
-/// Most rows are told by an IN over a whole table: SQLite looks its left side up in the table as it stands, with one cursor for
-/// all rows, where for NOT EXISTS it opens one for each row and steps through what it finds. (NOT IN would read the whole
-/// table after each miss, in search of a NULL.) What the rows that are left come to is said by a correlated select: that makes
-/// SQLite ask all other conditions on a row first.
-fn is_seen(spec: &TableSpec, attached: &Attached) -> String {
-    let change = quote(&change_table_name(&spec.name));
-    let key: Vec<String> = spec.key_columns().map(|column| format!("b.{}", quote(&column.name))).collect();
-    let is_changed = |layer: &str| {
-        format!("({layer}, {}) in (select demo_layer, {} from main.{change})", key.join(", "), key_list(spec))
-    };
-    let is_hidden = match attached.hiding_row_id(spec) {
-        Some(row_id) => {
-            let first = if_hiding(spec, &hidden::first_place("demo_binding.session_number"));
-            format!(
-                "{place} in (select place from main.{places}) and {is_changed}",
-                place = hidden::place(&first, row_id),
-                places = hidden::table_name(&spec.name),
-                is_changed = is_changed(LIVE),
-            )
-        }
-        None => is_changed(&if_hiding(spec, "l.layer")),
+/// That is told by an IN over a whole table: SQLite looks its left side up in the table as it stands, with one cursor for all
+/// rows, where for NOT EXISTS it opens one for each row and steps through what it finds. (NOT IN would read the whole table
+/// after each miss, in search of a NULL.) The correlated select, of which nothing is ever asked, makes SQLite put the
+/// condition last: it asks all others on a row first.
+fn is_seen(spec: &TableSpec) -> String {
+    let column = |name: &str| format!("b.{}", quote(name));
+    let (row, changes) = match spec.base_row_id {
+        Some(row_id) => (vec![format!("b.{row_id}")], BASE_ROW_ID.to_owned()),
+        None => (spec.key_columns().map(|key| column(&key.name)).collect(), key_list(spec)),
     };
     format!(
-        "({is_hidden}) is not true or (select {first} is null)",
-        first = key.first().map_or("null", String::as_str),
+        "(({layer}, {row}) in (select demo_layer, {changes} from main.{change})) is not true \
+         or ({first} is null and (select {first}))",
+        layer = hiding_layer(spec),
+        row = row.join(", "),
+        change = quote(&change_table_name(&spec.name)),
+        first = row.first().map_or("null", String::as_str),
     )
 }
 
@@ -835,31 +830,27 @@ impl<'a> Triggers<'a> {
         )
     }
 
-    /// Takes the place of the base row with the old key, if there is one: from now on a layer hides it.
-    fn take_place(&self) -> String {
-        let Some(row_id) = self.attached.hiding_row_id(self.spec) else { return String::new() };
-        format!(
-            "insert into {places} (place) select {place} from base.{table} as b, temp.demo_binding as s \
-             where {base_key} on conflict (place) do nothing;\n",
-            places = hidden::table_name(&self.spec.name),
-            place = hidden::place(&hidden::first_place("s.session_number"), row_id),
-            table = quote(&self.spec.name),
-            base_key = self.key_is("b", "old."),
-        )
+    /// What notes the row id of the base row that a change hides, given its value: a column and a value, each with its
+    /// comma, for the lists of an INSERT. Nothing where changes do not note it.
+    fn noting(&self, value: impl Fn(&str) -> String) -> (String, String) {
+        match self.spec.base_row_id {
+            Some(row_id) => (format!("{BASE_ROW_ID}, "), format!("{}, ", value(row_id))),
+            None => Default::default(),
+        }
     }
 
     /// Takes the row with the old key out of the session's sight.
     fn remove_old_row(&self) -> String {
+        let (noted, row_id) = self.noting(|row_id| format!("b.{row_id}"));
         let columns = self.writable_list();
         let of_base = join(self.spec.writable().map(|column| format!("b.{}", quote(&column.name))), ", ");
         let old = format!("demo_layer = {LIVE} and {}", same_key(self.spec, "", "old."));
         format!(
             "update {change} set demo_kind = 'deleted', demo_changed_at = {NOW} where {old} and demo_kind = 'edited';\n\
-             insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
-             select {LIVE}, 'deleted', {NOW}, {of_base} from base.{table} as b where {base_key} and not exists \
+             insert into {change} (demo_layer, demo_kind, demo_changed_at, {noted}{columns}) \
+             select {LIVE}, 'deleted', {NOW}, {row_id}{of_base} from base.{table} as b where {base_key} and not exists \
              (select 1 from main.{change} as o where o.demo_layer = {LIVE} and {same});\n\
-             delete from {change} where {old} and demo_kind = 'created';\n{place}",
-            place = self.take_place(),
+             delete from {change} where {old} and demo_kind = 'created';\n",
             change = self.change,
             table = quote(&self.spec.name),
             base_key = self.key_is("b", "old."),
@@ -919,9 +910,13 @@ impl<'a> Triggers<'a> {
         let set =
             join(std::iter::once("demo_changed_at = excluded.demo_changed_at".to_owned()).chain(set), ", ");
         let values = join(self.spec.writable().map(|column| format!("new.{}", quote(&column.name))), ", ");
+        let (noted, row_id) = self.noting(|row_id| {
+            let old_row = self.key_is("b", "old.");
+            format!("(select b.{row_id} from base.{} as b where {old_row})", quote(&self.spec.name))
+        });
         let write = format!(
-            "insert into {change} (demo_layer, demo_kind, demo_changed_at, {columns}) \
-             values ({LIVE}, 'edited', {NOW}, {values}) on conflict (demo_layer, {key}) do update set {set};\n",
+            "insert into {change} (demo_layer, demo_kind, demo_changed_at, {noted}{columns}) \
+             values ({LIVE}, 'edited', {NOW}, {row_id}{values}) on conflict (demo_layer, {key}) do update set {set};\n",
             change = self.change,
             columns = self.writable_list(),
             key = key_list(self.spec),
@@ -956,7 +951,7 @@ impl<'a> Triggers<'a> {
                 add(Some(columns), &format!("update_layer{at}"), &refusal);
             }
         }
-        add(None, "update", &(write + &self.take_place()));
+        add(None, "update", &write);
         for (at, unique) in self.spec.uniques.iter().enumerate() {
             let refusal = self.refuse_unique_clash(unique, false);
             add(self.decided_by(unique), &format!("update_unique{at}"), &refusal);

@@ -3,6 +3,7 @@
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
+use super::base_file;
 use super::parse;
 use crate::attach::ViewSpec;
 use crate::connection::{Link, Sql};
@@ -95,15 +96,16 @@ fn table_rows(link: &mut Link<'_>) -> Result<Vec<TableRow>> {
          where l.schema = 'base' and l.type = 'table' and l.name not like 'sqlite\\_%' escape '\\' order by l.name",
         [],
     ))?;
-    let is_data = |row: &TableRow| !is_bookkeeping(&row.name) && row.name != super::base_file::SEAL_TABLE;
+    let is_data = |row: &TableRow| !is_bookkeeping(&row.name) && row.name != base_file::SEAL_TABLE;
     Ok(rows.into_iter().filter(is_data).collect())
 }
 
 /// Reads all tables of the base.
 pub(crate) fn discover(link: &mut Link<'_>) -> Result<Discovery> {
     let mut discovery = Discovery::default();
+    let is_loaded = base_file::carried_seal(link)?.is_some();
     for row in table_rows(link)? {
-        match table(link, &row)? {
+        match table(link, &row, is_loaded)? {
             Ok(spec) => discovery.tables.push(spec),
             Err(reason) => discovery.refused.push((row.name, reason)),
         }
@@ -171,7 +173,11 @@ fn resolve_implicit_parents(tables: &mut [TableSpec]) {
     }
 }
 
-fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<TableSpec, String>> {
+fn table(
+    link: &mut Link<'_>,
+    row: &TableRow,
+    is_loaded: bool,
+) -> Result<std::result::Result<TableSpec, String>> {
     let parsed = parse::create_table(&row.sql);
     let columns: Vec<ColumnRow> = link.load(Sql::new(
         "select name, type as declared_type, \"notnull\" as not_null, dflt_value as default_text, \
@@ -197,10 +203,8 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
     };
     // A column may have the name of the row id, which then has it no more.
     let is_free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let implicit_row_id = match row.without_rowid || row_id.is_some() {
-        true => None,
-        false => ["rowid", "_rowid_", "oid"].into_iter().find(is_free),
-    };
+    let has_lasting_row_ids = is_loaded && !row.without_rowid && row_id.is_none();
+    let base_row_id = ["rowid", "_rowid_", "oid"].into_iter().filter(|_| has_lasting_row_ids).find(is_free);
     let specs = columns
         .into_iter()
         .map(|column| {
@@ -226,7 +230,7 @@ fn table(link: &mut Link<'_>, row: &TableRow) -> Result<std::result::Result<Tabl
         key_name: String::new(),
         key,
         row_id,
-        implicit_row_id,
+        base_row_id,
         uniques: Vec::new(),
         indexes: Vec::new(),
         checks: parsed.checks.into_iter().map(|(name, expression)| CheckSpec { name, expression }).collect(),
