@@ -154,7 +154,7 @@ not measured.
 
   --quick   fewer rounds of fewer settings, in two minutes once it is built; written nowhere
   group     only these, written nowhere: reads, resets, alternatives, writes, loading, server, http, each with postgres-
-            before it as well but for server; postgres-disk, compiling
+            before it as well; compiling
 
 At the end every missed goal is named, and every figure whose ratio is worse than the committed one.";
 

@@ -1,32 +1,33 @@
-//! What a team could use instead of a reset: deleting the same rows, putting the whole database back, or the changesets of
-//! SQLite's session extension.
+//! What a team could use instead of a reset: deleting the same rows, or the changesets of SQLite's session extension.
 
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Lines, Write};
 use std::ops::Range;
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use demo_reset_domain::SessionId;
 use demo_reset_persistence::{AnyConnection, Database, Error};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write, random_id};
-use crate::measure::{Effort, Samples, in_turns, time, time_after_rest};
+use crate::fixture::{Base, Fixture, Fixtures, NOW, Setting, begin_to_write, thousands};
+use crate::measure::{Effort, Samples, in_turns, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::resets::Resettable;
 
 /// Cases that a user has made, each with eight rows below it.
-const CASES: [usize; 3] = [10, 100, 1_000];
+const CASES: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// The number of cases that the goal is for, and that putting a whole database back is compared with.
+/// The number of cases that the goal is for.
 const USUAL: usize = 100;
+
+/// From so many cases on, whose deletion takes seconds, there are fewer rounds.
+const MANY: usize = 10_000;
 
 /// How many cases are made: each takes a copy of a whole database.
 pub(crate) fn numbers_of_cases(effort: Effort) -> &'static [usize] {
@@ -227,13 +228,13 @@ pub(crate) struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    /// Compares; gives the resets and the undos. Changesets are compared too where a fixture is given and the system has them.
+    /// Compares. Changesets are compared too where a fixture is given and the system has them.
     pub(crate) fn measure(
         mut self,
         fixture: Option<&Fixture>,
         report: &mut Report,
         plot: &mut Plot,
-    ) -> Result<[Samples; 2]> {
+    ) -> Result<()> {
         let Self { of, cases, .. } = self;
         let make = make_cases(&mut self.plain, cases)?;
         self.database.write(self.session, NOW, |conn| conn.batch_execute(&make).map_err(Error::from))?;
@@ -244,9 +245,10 @@ impl Compared<'_> {
             Some(fixture) => Changesets::record(fixture, &make, cases)?,
             None => None,
         };
+        let (warm_up, rounds) = if cases < MANY { (2, 30) } else { (1, 5) };
         let [reset, delete, inverted, one_row] = in_turns(
-            2,
-            report.effort.rounds(30),
+            warm_up,
+            report.effort.rounds(rounds),
             [
                 &mut || one.reset_and_undo(),
                 &mut || bare.borrow_mut().delete_and_insert(),
@@ -256,12 +258,13 @@ impl Compared<'_> {
         )?;
         let inserts = bare.into_inner().inserts;
         let goal = (cases == USUAL).then_some(1.0 / FASTER);
-        let name = |what: &str, against: &str| format!("{of}: {what} of {cases} cases, against {against}");
+        let made = thousands(cases as u64);
+        let name = |what: &str, against: &str| format!("{of}: {what} of {made} cases, against {against}");
         let undo = one.undos();
         report.ratio(&name("reset", "bare DELETE"), goal, &reset, ("bare DELETE", &delete));
         report.ratio(&name("undo", "bare INSERT"), goal, &undo, ("bare INSERT", &inserts));
         // What no reset on this disk can be faster than.
-        let floor = format!("{of}: one-row commit, against bare DELETE of {cases} cases");
+        let floor = format!("{of}: one-row commit, against bare DELETE of {made} cases");
         report.ratio(&floor, None, &one_row, ("bare DELETE", &delete));
         for (line, samples) in
             [("reset", &reset), ("undo", &undo), ("bare DELETE", &delete), ("bare INSERT", &inserts)]
@@ -277,7 +280,7 @@ impl Compared<'_> {
             let why = "there is no Python whose SQLite has the session extension";
             report.not_measured(&name("reset", "changesets"), why);
         }
-        Ok([reset, undo.clone()])
+        Ok(())
     }
 }
 
@@ -286,10 +289,9 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         "SQLite: what a team could use instead",
         format!(
             "{OF_A_CASE}. A reset of the session against DELETE of the same rows from plain tables in one commit, an undo \
-             against INSERT of them from a copy, each after a rest of 20 ms, both against changesets of SQLite's session \
-             extension (the system's SQLite, since the bundled one is compiled without it), and both and the making of a session \
-             against making a whole database again: copying the file, `VACUUM INTO`, the backup API, by which the `sqlite3` shell \
-             makes a `.backup`, and reading a `.dump`."
+             against INSERT of them from a copy, each after a rest of 20 ms, and both against changesets of SQLite's session \
+             extension (the system's SQLite, since the bundled one is compiled without it). What puts a whole database back \
+             stands with the resets above."
         ),
     );
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
@@ -303,92 +305,8 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
             plain: AnyConnection::Sqlite(fixture.plain("plain.db")?),
             cases,
         };
-        let [reset, undo] = compared.measure(Some(&fixture), report, &mut plot)?;
-        if cases == USUAL {
-            let mut made = Samples::default();
-            for _ in 0..report.effort.rounds(30) {
-                made.push(time_after_rest(|| fixture.session(random_id().as_u128()))?);
-            }
-            let done = [
-                (format!("reset of {cases} cases"), reset),
-                (format!("undo of {cases} cases"), undo),
-                ("making of a session".to_owned(), made),
-            ];
-            against_whole_databases(&fixture, &done, report, &mut plot)?;
-        }
+        compared.measure(Some(&fixture), report, &mut plot)?;
     }
     report.plot(plot);
-    Ok(())
-}
-
-/// Putting a whole database of the fixture's size back, whose cases were made in `plain.db`.
-fn against_whole_databases(
-    fixture: &Fixture,
-    done: &[(String, Samples)],
-    report: &mut Report,
-    plot: &mut Plot,
-) -> Result<()> {
-    let from = fixture.path("plain.db");
-    let copy = fixture.path("copy.db");
-    let conn = RefCell::new(SqliteConnection::establish(&from.to_string_lossy())?);
-    conn.borrow_mut().batch_execute("pragma busy_timeout = 5000; pragma wal_checkpoint(truncate)")?;
-    let remove = || match fs::remove_file(&copy) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    };
-    let shell = |file: &Path, command: &str| Command::new("sqlite3").arg(file).arg(command).output();
-    let has_shell = match shell(&from, "select 1") {
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        answer => answer.map(|_| true)?,
-    };
-    let run = |file: &Path, command: &str| match shell(file, command)? {
-        answer if answer.status.success() => Ok(answer.stdout),
-        answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
-    };
-    let dump = fixture.path("plain.sql");
-    if has_shell {
-        fs::write(&dump, run(&from, ".dump")?)?;
-    }
-    let by_shell = |file: &Path, command: &str| {
-        remove()?;
-        if has_shell { time(|| run(file, command)) } else { Ok(Duration::ZERO) }
-    };
-    let [copied, vacuumed, backed_up] = in_turns(
-        1,
-        report.effort.rounds(10),
-        [
-            &mut || {
-                remove()?;
-                Ok(time(|| fs::copy(&from, &copy))?)
-            },
-            &mut || {
-                remove()?;
-                let into = format!("vacuum into '{}'", copy.display());
-                Ok(time(|| conn.borrow_mut().batch_execute(&into))?)
-            },
-            &mut || by_shell(&from, &format!(".backup '{}'", copy.display())),
-        ],
-    )?;
-    // It takes seconds.
-    let [restored] = in_turns(
-        0,
-        report.effort.rounds(3),
-        [&mut || by_shell(&copy, &format!(".read '{}'", dump.display()))],
-    )?;
-    let mut compare = |name: &str, samples: &Samples| {
-        for (what, took) in done {
-            let title = format!("SQLite: {what} over {} rows, against {name}", fixture.rows());
-            report.ratio(&title, Some(1.0 / FASTER), took, (name, samples));
-        }
-        plot.point(name, USUAL, samples);
-    };
-    compare("copy of the file", &copied);
-    compare("VACUUM INTO", &vacuumed);
-    if has_shell {
-        compare("backup API", &backed_up);
-        compare("restore of a dump", &restored);
-    } else {
-        report.not_measured("SQLite: backup API", "sqlite3 is not installed");
-    }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod postgres;
 mod reads;
 mod report;
 mod resets;
+mod restores;
 mod server;
 mod writes;
 

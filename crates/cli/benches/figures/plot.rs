@@ -45,7 +45,10 @@ impl Plot {
         }
         let point = (count as f64, samples.median().as_secs_f64() * 1e3);
         match self.lines.iter_mut().find(|known| known.name == line) {
-            Some(known) => known.points.push(point),
+            Some(known) => {
+                known.points.push(point);
+                known.points.sort_by(|one, other| one.0.total_cmp(&other.0));
+            }
             None => self.lines.push(Line { name: line.to_owned(), points: vec![point] }),
         }
     }

@@ -10,10 +10,12 @@ use demo_reset_persistence::Database;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
+use crate::alternatives::FASTER;
 use crate::fixture::{Base, Fixtures, NOW, Setting, random_id, thousands};
 use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
+use crate::restores::restores;
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
@@ -37,6 +39,9 @@ const ROUNDS: usize = 20;
 
 /// Those at the beginning of a setting's share that do not count: the processor's caches hold another world then.
 const WARM_UP: usize = 3;
+
+/// The largest base that is put back as a whole: of five million rows a dump alone would take five minutes each time.
+const MOST_RESTORED: u64 = 2_000_000;
 
 /// How far the largest may be from the smallest, over all settings.
 const FLAT: f64 = 1.2;
@@ -174,13 +179,62 @@ impl Place {
     }
 }
 
+/// The slowest resets, undos and makings of a session over one base. Sessions change nothing of it, so what puts a whole
+/// database back takes the same time beside any of them.
+#[derive(Default)]
+pub(crate) struct Slowest([Samples; 3]);
+
+impl Slowest {
+    /// Keeps those of a place that are slower.
+    pub(crate) fn keep(&mut self, place: &Place) {
+        let mut keep = |which: usize, samples: &Samples| {
+            if samples.median() > self.0[which].median() {
+                self.0[which] = samples.clone();
+            }
+        };
+        for (_, one, resets) in &place.sessions {
+            keep(0, resets);
+            keep(1, &one.undos());
+        }
+        keep(2, &place.made);
+    }
+
+    /// Draws them over the rows of their base.
+    pub(crate) fn draw(&self, plot: &mut Plot, base_rows: u64) {
+        for (what, slowest) in OPERATIONS.into_iter().zip(&self.0) {
+            plot.point(what, base_rows as usize, slowest);
+        }
+    }
+
+    /// Compares them with something that puts a whole database back.
+    pub(crate) fn compare(
+        &self,
+        report: &mut Report,
+        database: &str,
+        over: &str,
+        alternative: &str,
+        took: &Samples,
+    ) {
+        for (what, slowest) in OPERATIONS.into_iter().zip(&self.0) {
+            let title = format!("{database}: the slowest {what} over {over}, against {alternative}");
+            report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, took));
+        }
+    }
+}
+
+/// What is compared with one-row commits.
+const OPERATIONS: [&str; 3] = ["reset", "undo", "making of a session"];
+
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reset, undo and the making of a session",
         "each in one-row commits of the same world: a transaction that adds one to one row of a file beside the database, \
          with the same settings, as text. The changes are subjects that the session has created. What is done in one world \
          is measured in turns, each after a rest of 20 ms, as in a server to which such a request comes now and then; the worlds \
-         have their rounds in ten blocks, one after the other in each.",
+         have their rounds in ten blocks, one after the other in each. The slowest over a base are compared with what puts a \
+         whole database of that size back: copying the file, `VACUUM INTO`, the backup API, by which the `sqlite3` shell \
+         makes a `.backup`, emptying all tables and copying their rows again in one commit, and reading a `.dump`, each spared \
+         what it can be.",
     );
     let settings = report.effort.some(&SETTINGS, 1);
     let mut places = settings
@@ -216,28 +270,45 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     })?;
     let mut ratios: [Vec<f64>; 3] = Default::default();
     let mut plot = Plot::new("sqlite-reset.svg", "SQLite: reset and undo", "changes of the session");
-    for (setting, fixture, place) in &places {
+    let mut of_restores =
+        Plot::new("sqlite-restores.svg", "SQLite: a reset, and putting a whole database back", "base rows");
+    for of_a_base in places.chunk_by(|(one, ..), (other, ..)| one.base == other.base) {
+        let Some((Setting { base, .. }, fixture, _)) = of_a_base.first() else { continue };
         let rows = fixture.rows();
-        let beside = format!("{rows} base rows, {} other sessions", thousands(u64::from(setting.others)));
-        place.compare(report, "SQLite", &beside, &mut ratios, |changes, resets, undos| {
-            // One line each for the smallest and the largest: six would lie on each other.
-            if matches!(setting.base, Base::TenThousand | Base::FiveMillion) {
-                plot.point(&format!("reset, {rows} rows"), changes, resets);
-                plot.point(&format!("undo, {rows} rows"), changes, undos);
-                plot.point(&format!("commit, {rows} rows"), changes, &place.commits);
-            }
-        });
-        let name = format!("SQLite: making of a session beside {beside}");
-        ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
+        let over = format!("{rows} base rows");
+        let mut slowest = Slowest::default();
+        for (setting, _, place) in of_a_base {
+            let beside = format!("{over}, {} other sessions", thousands(u64::from(setting.others)));
+            place.compare(report, "SQLite", &beside, &mut ratios, |changes, resets, undos| {
+                // One line each for the smallest and the largest: six would lie on each other.
+                if matches!(base, Base::TenThousand | Base::FiveMillion) {
+                    plot.point(&format!("reset, {rows} rows"), changes, resets);
+                    plot.point(&format!("undo, {rows} rows"), changes, undos);
+                    plot.point(&format!("commit, {rows} rows"), changes, &place.commits);
+                }
+            });
+            slowest.keep(place);
+            let name = format!("SQLite: making of a session beside {beside}");
+            ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
+        }
+        slowest.draw(&mut of_restores, fixture.base_rows);
+        if fixture.base_rows > MOST_RESTORED {
+            continue;
+        }
+        for (alternative, samples) in restores(fixture, report)? {
+            slowest.compare(report, "SQLite", &over, alternative, &samples);
+            of_restores.point(alternative, fixture.base_rows as usize, &samples);
+        }
     }
     flatness(report, "SQLite", &ratios);
     report.plot(plot);
+    report.plot(of_restores);
     Ok(())
 }
 
 /// How flat the figures of a database are: the largest ratio of its resets, undos and sessions in the smallest.
 pub(crate) fn flatness(report: &mut Report, database: &str, ratios: &[Vec<f64>; 3]) {
-    for (what, ratios) in ["reset", "undo", "making of a session"].into_iter().zip(ratios) {
+    for (what, ratios) in OPERATIONS.into_iter().zip(ratios) {
         let (low, high) =
             ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), &r| (low.min(r), high.max(r)));
         if ratios.len() > 1 && low > 0.0 {

@@ -1,8 +1,9 @@
-//! The memory of a server that nobody asks anything, before and after it has answered requests.
+//! The memory of a server that nobody asks anything, before and after it has answered requests, and what sessions and
+//! their changes take of the disk.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,22 +11,12 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::fixture::{Base, Fixtures, Setting, binary, seed};
+use crate::http::Server;
 use crate::measure::{Effort, time};
 use crate::report::Report;
 
 const NAME: &str = "memory of the idle server";
 const GOAL_MIB: f64 = 60.0;
-
-/// A server that is stopped at the end.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have stopped by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section("Memory, disk and the program", "of a server on SQLite, of a session, and of the binary.");
@@ -35,26 +26,32 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     let fixture = fixtures.of(Setting { base: Base::Demo, others: 10 }, report)?;
     let base = fixture.path("served.db");
     seed(&base, 1)?;
-    let url = format!("sqlite://{}", base.display());
-    let mut server = Server(
-        binary()
-            .args(["serve", "--bind", "127.0.0.1:0", "--database-url", &url])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("demo-reset serve")?,
-    );
-    let mut line = String::new();
-    BufReader::new(server.0.stdout.take().context("stdout")?).read_line(&mut line)?;
-    let address = line.trim().rsplit("http://").next().context("an address")?.to_owned();
-    judge(report, &server, "just started")?;
-    let token = sign_in(&address)?;
+    judge_idle_server(report, "", &format!("sqlite://{}", base.display()))
+}
+
+/// Judges the memory of a server over a loaded base that nobody asks anything, before and after it has answered.
+pub(crate) fn judge_idle_server(report: &mut Report, of: &str, url: &str) -> Result<()> {
+    let server = Server::start(binary().args(["serve", "--bind", "127.0.0.1:0", "--database-url", url]))?;
+    let mut judge = |when: &str| {
+        std::thread::sleep(Duration::from_secs(1));
+        let name = format!("{of}{NAME}, {when}");
+        let Some(Memory { resident, .. }) = memory(&server)? else {
+            report.not_measured(&name, "this system has no /proc");
+            return Ok::<_, anyhow::Error>(());
+        };
+        let mib = resident / 1024.0 / 1024.0;
+        let goal = format!("under {GOAL_MIB} MiB");
+        report.judge(&name, &format!("{mib:.0} MiB"), &goal, Some(mib < GOAL_MIB), Some(mib));
+        Ok(())
+    };
+    judge("just started")?;
+    let token = sign_in(&server.address)?;
+    let page = format!("GET /api/v1/cases HTTP/1.1\r\nAuthorization: Bearer {token}");
     for _ in 0..500 {
-        let answer =
-            request(&address, &format!("GET /api/v1/cases HTTP/1.1\r\nAuthorization: Bearer {token}"), "")?;
+        let answer = request(&server.address, &page, "")?;
         anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    judge(report, &server, "after 500 pages")
+    judge("after 500 pages")
 }
 
 /// How long everything takes to compile for a release, with all that it depends on. Only a whole run has the time.
@@ -115,25 +112,25 @@ fn on_disk(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     judge_disk(report, "", with_sessions - before, (size()? - with_sessions, changed))
 }
 
-fn judge(report: &mut Report, server: &Server, when: &str) -> Result<()> {
-    std::thread::sleep(Duration::from_secs(1));
-    let name = format!("{NAME}, {when}");
-    let Some(bytes) = resident_bytes(server.0.id())? else {
-        report.not_measured(&name, "this system has no /proc");
-        return Ok(());
-    };
-    let mib = bytes / 1024.0 / 1024.0;
-    let goal = format!("under {GOAL_MIB} MiB");
-    report.judge(&name, &format!("{mib:.0} MiB"), &goal, Some(mib < GOAL_MIB), Some(mib));
-    Ok(())
+/// The memory that a process has in use, in bytes.
+pub(crate) struct Memory {
+    /// All of it, the pages of mapped files included.
+    pub(crate) resident: f64,
+    /// What it has asked for: no file's.
+    pub(crate) anonymous: f64,
 }
 
-/// The memory that a process has in use, where the system tells.
-pub(crate) fn resident_bytes(process: u32) -> Result<Option<f64>> {
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{process}/status")) else { return Ok(None) };
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kib: f64 = resident.trim().trim_end_matches(" kB").parse()?;
-    Ok(Some(kib * 1024.0))
+/// The memory that a server has in use, where the system tells.
+pub(crate) fn memory(server: &Server) -> Result<Option<Memory>> {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())) else {
+        return Ok(None);
+    };
+    let bytes = |what: &'static str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).context(what)?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok::<_, anyhow::Error>(kib * 1024.0)
+    };
+    Ok(Some(Memory { resident: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")? }))
 }
 
 fn sign_in(address: &str) -> Result<String> {

@@ -42,7 +42,6 @@ pub(crate) fn attached(link: &mut Link<'_>) -> Result<Attached> {
         outside,
         views: discovery.views,
         tracking_columns: tracking.is_some_and(|row| row.flag),
-        ..Attached::default()
     })
 }
 

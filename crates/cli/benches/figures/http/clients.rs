@@ -27,13 +27,14 @@ pub(super) struct Kind {
     /// Of a hundred requests.
     share: u64,
     status: u16,
+    writes: bool,
 }
 
 pub(super) const KINDS: [Kind; 4] = [
-    Kind { name: "page of 50 cases", share: 40, status: 200 },
-    Kind { name: "case by id", share: 40, status: 200 },
-    Kind { name: "edit of a case", share: 10, status: 200 },
-    Kind { name: "new message", share: 10, status: 201 },
+    Kind { name: "page of 50 cases", share: 40, status: 200, writes: false },
+    Kind { name: "case by id", share: 40, status: 200, writes: false },
+    Kind { name: "edit of a case", share: 10, status: 200, writes: true },
+    Kind { name: "new message", share: 10, status: 201, writes: true },
 ];
 
 /// What there is to ask for, and who asks.
@@ -104,6 +105,12 @@ impl Load {
 
     pub(super) fn per_second(&self) -> f64 {
         self.took.len() as f64 / self.length.as_secs_f64()
+    }
+
+    /// How many requests wrote something.
+    pub(super) fn writes(&self) -> usize {
+        let all = KINDS.iter().zip(&self.by_kind);
+        all.filter(|(kind, _)| kind.writes).map(|(_, samples)| samples.len()).sum()
     }
 
     /// All clients ask.

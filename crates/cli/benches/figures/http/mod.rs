@@ -15,7 +15,7 @@ use crate::fixture::{Fixtures, binary, thousands};
 use crate::measure::{Effort, Samples};
 use crate::postgres::Cluster;
 use crate::report::Report;
-use crate::server::resident_bytes;
+use crate::server::{Memory, memory};
 pub(crate) use bare::serve_if_asked;
 use clients::{Asked, Load, Run, Target};
 
@@ -32,14 +32,14 @@ const ALL_USERS: usize = 10_000;
 pub(crate) const SECRET: &str = "a benchmark keeps no secret, but a server asks for one";
 
 /// A server in a process of its own, stopped at the end.
-struct Server {
-    process: Child,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
 impl Server {
     /// Starts it, and reads where it listens from its first line.
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("stdout")?).read_line(&mut line)?;
@@ -152,9 +152,9 @@ fn live_sessions(
     report: &mut Report,
 ) -> Result<()> {
     let all = thousands(ALL_USERS as u64);
-    let before = resident_bytes(ours.server.process.id())?;
+    let before = memory(&ours.server)?;
     clients::visit(ours, asked)?;
-    let after = resident_bytes(ours.server.process.id())?;
+    let visited = memory(&ours.server)?;
     let [mut few, mut many] = [Load::default(), Load::default()];
     for _ in 0..turns {
         few.add(Load::run(ours, asked, run)?);
@@ -162,27 +162,22 @@ fn live_sessions(
     }
     ensure!(few.failed + many.failed == 0, "requests failed: {}{}", few.failure, many.failure);
     let name = format!("{database}: memory of the server");
-    if let (Some(before), Some(after)) = (before, after) {
-        let sessions = (ALL_USERS - USERS) as f64;
-        let each = (after - before).max(0.0) / sessions;
-        let found = format!("{each:.0} bytes");
-        report.judge(
-            &format!("{name} for a session that has read a case"),
-            &found,
-            "under 1 KiB",
-            Some(each < 1024.0),
-            Some(each),
-        );
-        let now = resident_bytes(ours.server.process.id())?.unwrap_or_default() / 1024.0 / 1024.0;
-        report.judge(
-            &format!("{name} with {all} live sessions"),
-            &format!("{now:.0} MiB"),
-            "",
-            None,
-            Some(now),
-        );
-    } else {
-        report.not_measured(&name, "this system has no /proc");
+    match (before, visited, memory(&ours.server)?) {
+        (Some(before), Some(visited), Some(written)) => {
+            let mut each = |of: &str, from: &Memory, to: &Memory, count: usize| {
+                // The system gives and takes whole pages: a server may well have less than before.
+                let bytes = (to.anonymous - from.anonymous) / count as f64;
+                let name = format!("{name} for {of}");
+                let found = format!("{bytes:.0} bytes");
+                report.judge(&name, &found, "under 1 KiB", Some(bytes < 1024.0), Some(bytes.max(0.0)));
+            };
+            each("a session that has read a case", &before, &visited, ALL_USERS - USERS);
+            each("a write", &visited, &written, few.writes() + many.writes());
+            let mib = written.resident / 1024.0 / 1024.0;
+            let name = format!("{name} with {all} live sessions, the mapped base file included");
+            report.judge(&name, &format!("{mib:.0} MiB"), "", None, Some(mib));
+        }
+        _ => report.not_measured(&name, "this system has no /proc"),
     }
     let rates = [many.per_second(), few.per_second()];
     let share = rates[0] / rates[1];

@@ -2,10 +2,10 @@
 //! a server has: what is committed is synced. Only autovacuum is off, and each database vacuumed when it is filled.
 
 mod alternatives;
-mod disk;
 mod loading;
 mod reads;
 mod resets;
+mod server;
 mod world;
 mod writes;
 
@@ -24,7 +24,7 @@ pub(crate) const GROUPS: [(&str, Measure); 7] = [
     ("postgres-resets", resets::measure),
     ("postgres-reads", reads::measure),
     // It makes more sessions than the worlds of the others have.
-    ("postgres-disk", disk::measure),
+    ("postgres-server", server::measure),
     ("postgres-loading", loading::measure),
     ("postgres-http", crate::http::measure_postgres),
 ];

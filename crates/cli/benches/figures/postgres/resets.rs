@@ -9,12 +9,11 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
 use super::world::{Cluster, Size, World};
-use crate::alternatives::FASTER;
 use crate::fixture::{random_id, thousands};
 use crate::measure::{Samples, in_blocks, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::{BLOCKS, GOAL, Place, Resettable, flatness};
+use crate::resets::{BLOCKS, GOAL, Place, Resettable, Slowest, flatness};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
@@ -94,23 +93,17 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     })?;
     let mut ratios: [Vec<f64>; 3] = Default::default();
     // Of all settings it shows the last, the largest: the others would lie on the same lines.
-    let draw = || {
-        Plot::new(
-            "postgres-reset.svg",
-            "PostgreSQL: reset and undo, and making 1,000,000 rows again",
-            "changes of the session",
-        )
-    };
+    let draw = || Plot::new("postgres-reset.svg", "PostgreSQL: reset and undo", "changes of the session");
     let mut plot = draw();
+    let mut of_restores = Plot::new(
+        "postgres-restores.svg",
+        "PostgreSQL: a reset, and putting a whole database back",
+        "base rows",
+    );
     for of_a_size in places.chunk_by(|(one, ..), (other, ..)| one == other) {
         let Some(&(size, ..)) = of_a_size.first() else { continue };
         let rest = format!("{} base rows", thousands(size.rows()));
-        let mut slowest: [Samples; 3] = Default::default();
-        let mut keep = |which: usize, samples: &Samples| {
-            if samples.median() > slowest[which].median() {
-                slowest[which] = samples.clone();
-            }
-        };
+        let mut slowest = Slowest::default();
         for (_, others, place) in of_a_size {
             plot = draw();
             let beside = format!("{rest}, {} other sessions", thousands(*others as u64));
@@ -118,29 +111,23 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                 plot.point("reset", changes, resets);
                 plot.point("undo", changes, undos);
                 plot.point("one-row commit", changes, &place.commits);
-                keep(0, resets);
-                keep(1, undos);
             });
-            keep(2, &place.made);
+            slowest.keep(place);
             let name = format!("PostgreSQL: making of a session, {beside}");
             ratios[2].push(report.ratio(&name, Some(GOAL), &place.made, ("one-row commit", &place.commits)));
         }
+        slowest.draw(&mut of_restores, size.rows());
         if size.rows() > MOST_RESTORED {
             continue;
         }
-        // Sessions change nothing of the base, so what they are compared with is the same for all of them.
         for (alternative, samples) in restores(cluster, size, report.effort.rounds(RESTORES))? {
-            for (what, slowest) in ["reset", "undo", "making of a session"].into_iter().zip(&slowest) {
-                let title = format!("PostgreSQL: the slowest {what} over {rest}, against {alternative}");
-                report.ratio(&title, Some(1.0 / FASTER), slowest, (alternative, &samples));
-            }
-            for changes in CHANGES {
-                plot.point(alternative, changes, &samples);
-            }
+            slowest.compare(report, "PostgreSQL", &rest, alternative, &samples);
+            of_restores.point(alternative, size.rows() as usize, &samples);
         }
     }
     flatness(report, "PostgreSQL", &ratios);
     report.plot(plot);
+    report.plot(of_restores);
     Ok(())
 }
 

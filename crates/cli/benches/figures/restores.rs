@@ -1,0 +1,119 @@
+//! What puts a whole database on SQLite back, as a team without sessions does it.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::fixture::Fixture;
+use crate::measure::{Samples, in_turns, time};
+use crate::report::Report;
+
+/// The copies of a whole database.
+const COPIES: usize = 10;
+
+/// Those of what takes seconds.
+const RESTORES: usize = 3;
+
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// What restores a whole database of the fixture's base, with how long each takes. Each is spared what it can be: there are no
+/// sessions and no guards in the database, nothing is synced to the disk, and making room is not counted.
+pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'static str, Samples)>> {
+    let from = fixture.path("plain.db");
+    let copy = fixture.path("copy.db");
+    let mut plain = fixture.plain("plain.db")?;
+    plain.batch_execute("pragma wal_checkpoint(truncate)")?;
+    let reload = reload(&mut plain, &fixture.path("demo.db"))?;
+    let plain = RefCell::new(plain);
+    let remove = || match fs::remove_file(&copy) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let shell = |file: &Path, command: &str| Command::new("sqlite3").arg(file).arg(command).output();
+    let has_shell = match shell(&from, "select 1") {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        answer => answer.map(|_| true)?,
+    };
+    let run = |file: &Path, command: &str| match shell(file, command)? {
+        answer if answer.status.success() => Ok(answer.stdout),
+        answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
+    };
+    let dump = fixture.path("plain.sql");
+    if has_shell {
+        fs::write(&dump, run(&from, ".dump")?)?;
+    }
+    let by_shell = |file: &Path, command: &str| {
+        remove()?;
+        if has_shell { time(|| run(file, command)) } else { Ok(Duration::ZERO) }
+    };
+    let [copied, vacuumed, backed_up] = in_turns(
+        1,
+        report.effort.rounds(COPIES),
+        [
+            &mut || {
+                remove()?;
+                Ok(time(|| fs::copy(&from, &copy))?)
+            },
+            &mut || {
+                remove()?;
+                let into = format!("vacuum into '{}'", copy.display());
+                Ok(time(|| plain.borrow_mut().batch_execute(&into))?)
+            },
+            &mut || by_shell(&from, &format!(".backup '{}'", copy.display())),
+        ],
+    )?;
+    let [reloaded, restored] = in_turns(
+        0,
+        report.effort.rounds(RESTORES),
+        [
+            &mut || {
+                let took = time(|| plain.borrow_mut().batch_execute(&reload))?;
+                // The log is as large as the database now.
+                plain.borrow_mut().batch_execute("pragma wal_checkpoint(truncate)")?;
+                Ok(took)
+            },
+            &mut || by_shell(&copy, &format!(".read '{}'", dump.display())),
+        ],
+    )?;
+    remove()?;
+    let mut all =
+        vec![("copy of the file", copied), ("VACUUM INTO", vacuumed), ("truncate and reload", reloaded)];
+    if has_shell {
+        all.extend([("backup API", backed_up), ("restore of a dump", restored)]);
+    } else {
+        report.not_measured("SQLite: backup API and restore of a dump", "sqlite3 is not installed");
+    }
+    Ok(all)
+}
+
+/// Statements that empty all tables and take their rows from the base again, in one commit. Keys are not checked.
+fn reload(plain: &mut SqliteConnection, base: &Path) -> Result<String> {
+    plain.batch_execute(&format!(
+        "pragma foreign_keys = off; attach 'file:{}?mode=ro' as kept;",
+        base.display()
+    ))?;
+    let tables = "select name from pragma_table_list where schema = 'main' and type = 'table' \
+        and name not like 'sqlite\\_%' escape '\\' order by name";
+    let tables: Vec<Table> = diesel::sql_query(tables).load(plain)?;
+    let each = |statement: &str| -> String {
+        tables.iter().map(|table| statement.replace("{}", &table.name)).collect()
+    };
+    // Without a condition SQLite frees the pages of a table and looks at none of its rows.
+    Ok(format!(
+        "begin immediate; {} {} commit;",
+        each("delete from main.\"{}\";"),
+        each("insert into main.\"{}\" select * from kept.\"{}\";")
+    ))
+}
