@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -41,22 +41,11 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    let shell = |file: &Path, command: &str| Command::new("sqlite3").arg(file).arg(command).output();
-    let has_shell = match shell(&from, "select 1") {
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        answer => answer.map(|_| true)?,
-    };
-    let run = |file: &Path, command: &str| match shell(file, command)? {
-        answer if answer.status.success() => Ok(answer.stdout),
-        answer => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
-    };
     let dump = fixture.path("plain.sql");
-    if has_shell {
-        fs::write(&dump, run(&from, ".dump")?)?;
-    }
+    let has_shell = shell(&from, ".dump", fs::File::create(&dump)?.into())?;
     let by_shell = |file: &Path, command: &str| {
         remove()?;
-        if has_shell { time(|| run(file, command)) } else { Ok(Duration::ZERO) }
+        if has_shell { time(|| shell(file, command, Stdio::null())) } else { Ok(Duration::ZERO) }
     };
     let [copied, vacuumed, backed_up] = in_turns(
         1,
@@ -88,6 +77,7 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
         ],
     )?;
     remove()?;
+    fs::remove_file(&dump)?;
     let mut all =
         vec![("copy of the file", copied), ("VACUUM INTO", vacuumed), ("truncate and reload", reloaded)];
     if has_shell {
@@ -96,6 +86,16 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
         report.not_measured("SQLite: backup API and restore of a dump", "sqlite3 is not installed");
     }
     Ok(all)
+}
+
+/// Runs a command of the `sqlite3` shell over a file; whether there is such a program.
+fn shell(file: &Path, command: &str, output: Stdio) -> Result<bool> {
+    match Command::new("sqlite3").arg(file).arg(command).stdout(output).stderr(Stdio::piped()).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(answer) if answer.status.success() => Ok(true),
+        Ok(answer) => bail!("sqlite3: {}", String::from_utf8_lossy(&answer.stderr)),
+    }
 }
 
 /// Statements that empty all tables and take their rows from the base again, in one commit. Keys are not checked.
