@@ -37,12 +37,8 @@ struct OldColumn {
 fn old_columns(link: &mut Link<'_>, table: &str) -> Result<Vec<OldColumn>> {
     let columns: Vec<OldColumn> = match link.dialect() {
         Dialect::Sqlite => link.load(Sql::new(
-            "select name, type as declared_type, row_number() over (order by cid) - 1 as number \
-             from pragma_table_xinfo(?, 'main') where name not in (select value from json_each(?)) order by cid",
-            [
-                sqlite::ddl::change_table_name(table).as_str().into(),
-                serde_json::json!(CONTROL_COLUMNS).to_string().as_str().into(),
-            ],
+            "select name, type as declared_type, null as number from pragma_table_xinfo(?, 'main') order by cid",
+            [sqlite::ddl::change_table_name(table).as_str().into()],
         ))?,
         Dialect::Postgres => {
             // As the types of the base were read: qualified where they need to be.
@@ -58,7 +54,13 @@ fn old_columns(link: &mut Link<'_>, table: &str) -> Result<Vec<OldColumn>> {
             columns?
         }
     };
-    Ok(columns.into_iter().filter(|column| !CONTROL_COLUMNS.contains(&column.name.as_str())).collect())
+    let of_table = columns.into_iter().filter(|column| !CONTROL_COLUMNS.contains(&column.name.as_str()));
+    Ok(match link.dialect() {
+        Dialect::Sqlite => {
+            (0..).zip(of_table).map(|(at, column)| OldColumn { number: Some(at), ..column }).collect()
+        }
+        Dialect::Postgres => of_table.collect(),
+    })
 }
 
 /// The column that `column` was, under the same name or another.

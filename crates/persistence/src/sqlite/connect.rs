@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{Connection, QueryableByName, SqliteConnection};
 
 use super::{attach, base_file};
@@ -59,6 +59,8 @@ fn attach_base(conn: &mut SqliteConnection, base: &Path) -> Result<()> {
 struct BaseId {
     #[diesel(sql_type = Text)]
     base_id: String,
+    #[diesel(sql_type = Bool)]
+    of_host: bool,
 }
 
 #[derive(QueryableByName)]
@@ -99,12 +101,21 @@ impl Connector {
         search::register(conn)?;
         reset::register(conn)?;
         let mut link = Link::Sqlite(conn);
-        let active: Option<BaseId> = link.first(Sql::new("select base_id from main.demo_base", []))?;
+        let active: Option<BaseId> =
+            link.first(Sql::new("select base_id, of_host from main.demo_base", []))?;
         let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
         super::host::refuse_suspended(&mut link)?;
         // A base file that the engine loaded says which base it is; a host's file is what it was attached as.
         let carried = base_file::carried_seal(&mut link)?.map(|(base_id, _)| base_id);
-        let base_id = carried.unwrap_or(active.base_id);
+        let base_id = match carried {
+            Some(base_id) => base_id,
+            None if active.of_host => active.base_id,
+            None => {
+                let reason =
+                    format!("{} is not the base that was loaded: it has no seal", self.base.display());
+                return Err(Error::NotSealed { reason });
+            }
+        };
         link.batch(&format!(
             "create temp table demo_connection (base_id text not null, epoch integer not null); \
              insert into demo_connection select {}, epoch from main.demo_base;",

@@ -23,11 +23,14 @@ pub(super) const BASE_ROW_ID: &str = "demo_base_row_id";
 pub(super) fn note_anew(link: &mut Link<'_>, tables: &[TableSpec], stamp: &str) -> Result<()> {
     for spec in tables {
         let Some(row_id) = spec.base_row_id else { continue };
-        link.execute(Sql::once(&format!(
-            "update main.{change} as c set {BASE_ROW_ID} = (select b.{row_id} from base.{table} as b where {same})",
-            change = quote(&change_table_name(&spec.name)),
+        let noted = format!(
+            "(select b.{row_id} from base.{table} as b where {same})",
             table = quote(&spec.name),
             same = same_key(spec, "b.", "c."),
+        );
+        link.execute(Sql::once(&format!(
+            "update main.{change} as c set {BASE_ROW_ID} = {noted} where c.{BASE_ROW_ID} is not {noted}",
+            change = quote(&change_table_name(&spec.name)),
         )))?;
     }
     link.execute(Sql::new("update main.demo_base set row_ids_of = ?", [stamp.into()]))?;

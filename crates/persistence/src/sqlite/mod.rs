@@ -8,7 +8,7 @@ pub(crate) mod base_file;
 pub(crate) mod connect;
 pub(crate) mod ddl;
 pub(crate) mod discover;
-pub(crate) mod hidden;
+mod hidden;
 pub(crate) mod host;
 pub(crate) mod load;
 mod parse;

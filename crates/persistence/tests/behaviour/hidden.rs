@@ -19,6 +19,9 @@ insert into three_names values ('a', 'x', 'y', 'z'), ('b', 'x', 'y', 'z');
 create table one_name (code text primary key, rowid text);
 insert into one_name values ('a', 'x'), ('b', 'x');";
 
+/// Turns the row ids of all parts around.
+const OTHER_ROW_IDS: &str = "update parts set rowid = -rowid; update parts set rowid = rowid + 20001";
+
 fn parts() -> Fixture {
     Fixture::with_template(Backend::Sqlite, "parts", PARTS)
 }
@@ -31,7 +34,7 @@ fn opened_again(fixture: Fixture) -> Fixture {
 }
 
 /// Runs the owner's statements where the guards of the base do not stop them.
-fn past_the_guards(fixture: &Fixture, tables: &[&str], sql: &str) {
+fn past_the_guards(mut base: impl SimpleConnection, tables: &[&str], sql: &str) {
     let names = ["insert", "update", "delete"];
     let each = |what: &dyn Fn(&str, &str) -> String| -> String {
         tables.iter().flat_map(|table| names.map(|event| what(event, table))).collect()
@@ -43,7 +46,7 @@ fn past_the_guards(fixture: &Fixture, tables: &[&str], sql: &str) {
              begin select raise(abort, 'sealed'); end;"
         )
     });
-    fixture.outsider().batch_execute(&format!("begin; {off} {sql}; {on} commit;")).unwrap();
+    base.batch_execute(&format!("begin; {off} {sql}; {on} commit;")).unwrap();
 }
 
 #[derive(QueryableByName)]
@@ -131,11 +134,7 @@ fn a_base_whose_row_ids_are_given_anew_hides_the_same_rows() {
     ann.write("delete from parts where n <= 3; update parts set n = 0 where n = 5").unwrap();
     ben.write("delete from parts where n = 19999").unwrap();
     let (ann, ben) = (ann.id, ben.id);
-    past_the_guards(
-        &fixture,
-        &["parts"],
-        "update parts set rowid = -rowid; update parts set rowid = rowid + 20001",
-    );
+    past_the_guards(fixture.outsider(), &["parts"], OTHER_ROW_IDS);
     let fixture = opened_again(fixture);
     let ends = |id| {
         let ends = "select code || ' ' || n as value from parts where code in ('code 1', 'code 2', 'code 3', 'code 4', \
@@ -153,10 +152,53 @@ fn a_base_whose_row_ids_are_given_anew_hides_the_same_rows() {
     assert!(fixture.database.verify().unwrap().base_is_intact());
 }
 
+/// As one that is restored from a dump: it has the same seal.
+#[test]
+fn a_base_that_is_put_back_with_other_row_ids_is_seen_by_a_server_that_has_it_open() {
+    let fixture = parts();
+    let ann = fixture.session("ann");
+    ann.write("delete from parts where n <= 3").unwrap();
+    let (base, copy) = (fixture.base_file(), fixture.base_file().with_file_name("copy.db"));
+    std::fs::copy(&base, &copy).unwrap();
+    let put_back = SqliteConnection::establish(&copy.display().to_string()).unwrap();
+    past_the_guards(put_back, &["parts"], OTHER_ROW_IDS);
+    std::fs::rename(&copy, &base).unwrap();
+    let other_server = Database::open(&fixture.url, options(), now()).unwrap();
+    ann.write("delete from parts where n = 20000").unwrap();
+    assert_eq!(ann.value("select count(*) || ' ' || min(n) || ' ' || max(n) from parts"), "19996 4 19999");
+    assert_eq!(noted(&fixture), [4, 4, 0]);
+    drop(other_server);
+    let ann = ann.id;
+    let fixture = opened_again(fixture);
+    let ann = Session { fixture: &fixture, id: ann };
+    assert_eq!(ann.value("select count(*) || ' ' || min(n) || ' ' || max(n) from parts"), "19996 4 19999");
+    ann.reset();
+    ann.undo_with(None, OnConflict::Fail, now()).unwrap();
+    assert_eq!(ann.value("select count(*) from parts"), "19996");
+}
+
+#[test]
+fn a_file_without_a_seal_in_the_place_of_a_loaded_base_is_not_opened() {
+    let fixture = parts();
+    let (base, copy) = (fixture.base_file(), fixture.base_file().with_file_name("copy.db"));
+    std::fs::copy(&base, &copy).unwrap();
+    let mut without = SqliteConnection::establish(&copy.display().to_string()).unwrap();
+    without.batch_execute("drop table demo_seal").unwrap();
+    drop(without);
+    std::fs::rename(&copy, &base).unwrap();
+    let sessions = base.with_file_name("demo.sessions.db");
+    let mut conn = SqliteConnection::establish(&sessions.display().to_string()).unwrap();
+    let refused = fixture.database.prepare(&mut conn).unwrap_err();
+    assert!(
+        matches!(&refused, Error::NotSealed { reason } if reason.contains("it has no seal")),
+        "{refused}"
+    );
+}
+
 #[test]
 fn a_vacuum_of_the_base_beside_a_server_leaves_hidden_rows_hidden() {
     let fixture = parts();
-    past_the_guards(&fixture, &["parts"], "update parts set rowid = rowid * 3 where n > 10000");
+    past_the_guards(fixture.outsider(), &["parts"], "update parts set rowid = rowid * 3 where n > 10000");
     let fixture = opened_again(fixture);
     let ann = fixture.session("ann");
     ann.write("delete from parts where n % 2 = 0").unwrap();
