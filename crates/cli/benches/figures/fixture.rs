@@ -44,8 +44,8 @@ pub(crate) struct Setting {
     pub(crate) others: u32,
 }
 
-/// Changes of each other session.
-pub(crate) const CHANGES_OF_OTHERS: usize = 50;
+/// Changes of each other session, by their tables: 50 together.
+const CHANGES_OF_OTHERS: [(&str, usize); 2] = [("cases", 40), ("investigations", 10)];
 
 /// What the numbers of the other sessions begin with.
 const CROWD: u128 = 1_000_000;
@@ -93,37 +93,40 @@ impl Fixture {
         let fixture = Self { database, base_rows, folder };
         fixture.crowd(setting.others)?;
         report.say(format_args!(
-            "  ({base_rows} base rows in the attached tables, {} other sessions of {CHANGES_OF_OTHERS} changes each)",
+            "  ({base_rows} base rows in the attached tables, {} other sessions of up to 50 changes each)",
             setting.others
         ));
         Ok(fixture)
     }
 
-    /// Makes so many other sessions. The first of them edits its cases through the view; the others get the same changes
+    /// Makes so many other sessions. The first of them edits its records through the views; the others get the same changes
     /// row by row, all at once: half a million edits would take minutes, and leave the same rows.
     fn crowd(&self, sessions: u32) -> Result<()> {
         let crowd = (0..sessions)
             .map(|number| self.session(CROWD + u128::from(number)))
             .collect::<Result<Vec<_>>>()?;
         let Some((first, _)) = crowd.split_first() else { return Ok(()) };
-        self.run(*first, &edit_newest_cases(CHANGES_OF_OTHERS))?;
         let mut conn = SqliteConnection::establish(&self.path("demo.sessions.db").to_string_lossy())?;
-        let names =
-            "select name as text from pragma_table_info('demo_changes_cases') where name <> 'demo_layer'";
-        let names: Vec<String> =
-            diesel::sql_query(names).load::<Line>(&mut conn)?.into_iter().map(|line| line.text).collect();
-        let values: Vec<String> = names.iter().map(|name| format!("change.{name}")).collect();
-        conn.batch_execute(&format!(
-            "pragma busy_timeout = 5000;
-             insert into demo_changes_cases (demo_layer, {})
-             select other.live_layer, {}
-             from demo_user_sessions other, demo_changes_cases change, demo_user_sessions first
-             where change.demo_layer = first.live_layer and first.id = '{}'
-               and other.number > first.number order by other.live_layer",
-            names.join(", "),
-            values.join(", "),
-            first.0
-        ))?;
+        conn.batch_execute("pragma busy_timeout = 5000")?;
+        for (table, changes) in CHANGES_OF_OTHERS {
+            self.run(*first, &edit_newest(table, changes))?;
+            let names = format!(
+                "select name as text from pragma_table_info('demo_changes_{table}') where name <> 'demo_layer'"
+            );
+            let names: Vec<String> =
+                diesel::sql_query(names).load::<Line>(&mut conn)?.into_iter().map(|line| line.text).collect();
+            let values: Vec<String> = names.iter().map(|name| format!("change.{name}")).collect();
+            conn.batch_execute(&format!(
+                "insert into demo_changes_{table} (demo_layer, {})
+                 select other.live_layer, {}
+                 from demo_user_sessions other, demo_changes_{table} change, demo_user_sessions first
+                 where change.demo_layer = first.live_layer and first.id = '{}'
+                   and other.number > first.number order by other.live_layer",
+                names.join(", "),
+                values.join(", "),
+                first.0
+            ))?;
+        }
         // Half a million changes of one transaction leave a log that is as large as the file, which no server's is.
         conn.batch_execute("pragma wal_checkpoint(truncate)")?;
         Ok(())
@@ -177,10 +180,10 @@ fn open_options() -> OpenOptions {
     OpenOptions { attach: attach_options(), ..OpenOptions::default() }
 }
 
-/// Edits of so many cases of the largest organization, the newest, which every page begins with.
-fn edit_newest_cases(count: usize) -> String {
+/// Edits of so many cases or investigations of the largest organization, the newest, which every page begins with.
+pub(crate) fn edit_newest(table: &str, count: usize) -> String {
     format!(
-        "update cases set risk_score = 1 where (organization_id, id) in (select organization_id, id from cases \
+        "update {table} set status = 'CLOSED' where (organization_id, id) in (select organization_id, id from {table} \
          where organization_id = (select organization_id from cases group by 1 order by count(*) desc limit 1) \
          order by created_at desc, id desc limit {count})"
     )

@@ -7,8 +7,8 @@ use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
-use crate::fixture::{Base, CHANGES_OF_OTHERS, Fixtures, Setting, thousands};
-use crate::measure::{Compared, Effort, in_blocks, in_turns, time};
+use crate::fixture::{Base, Fixtures, Setting, edit_newest, thousands};
+use crate::measure::{Compared, in_blocks, in_turns, time};
 use crate::report::Report;
 use crate::resets::BLOCKS;
 
@@ -226,7 +226,7 @@ struct Asked {
     organization: DbUuid,
     id: DbUuid,
     at: DbTime,
-    /// A case with an investigation.
+    /// A case with an investigation, the newest.
     case: DbUuid,
 }
 
@@ -253,27 +253,33 @@ const READS: [(&str, Option<f64>, usize, Read, Read); 9] = [
     ("GROUP BY severity", None, 100, of::views::aggregate, of::bare::aggregate),
 ];
 
-const SETTINGS: [Setting; 2] =
-    [Setting { base: Base::Demo, others: 10_000 }, Setting { base: Base::Million, others: 10_000 }];
+/// The first is that of every day: a crowd takes a minute to make.
+const SETTINGS: [Setting; 3] = [
+    Setting { base: Base::Demo, others: 10 },
+    Setting { base: Base::Demo, others: 10_000 },
+    Setting { base: Base::Million, others: 10_000 },
+];
+
+/// How many cases, and as many investigations, the reading session has edited, the newest.
+const EDITED: usize = 50;
 
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reads",
         format!(
             "the same Diesel queries of the views and of the bare tables, in turns on one connection, by one of the sessions, \
-             of which each has edited {CHANGES_OF_OTHERS} cases, the newest, which pages begin with. Each query has its rounds in ten blocks, with those of the others \
-             between them. Preparing is in none of them: statements are kept."
+             which has edited {EDITED} cases, the newest, which pages begin with, and as many investigations, that of the case which \
+             is asked for among them; the others have 40 and 10 of the same. Each query has its rounds in ten blocks, with those of \
+             the others between them. Preparing is in none of them: statements are kept."
         ),
     );
-    // A crowd takes a minute: for every day the fixture of the other groups will do.
-    let quick = [Setting { base: Base::Demo, others: 10 }];
-    let settings = match report.effort {
-        Effort::Whole => &SETTINGS[..],
-        Effort::Quick => &quick,
-    };
+    let settings = report.effort.some(&SETTINGS, 1);
     for &setting in settings {
         let fixture = fixtures.of(setting, report)?;
         let session = fixture.among(setting.others)?;
+        for table in ["cases", "investigations"] {
+            fixture.run(session, &edit_newest(table, EDITED))?;
+        }
         let others = thousands(u64::from(setting.others));
         let of = format!("{} base rows, {others} other sessions", fixture.rows());
         fixture.database.read(session, |conn| Ok::<_, Failure>(measure_all(conn, &of, report)?))?;
@@ -318,7 +324,7 @@ impl Asked {
             .first(conn)?;
         let case = investigations::table
             .filter(investigations::organization_id.eq(organization))
-            .order(investigations::id)
+            .order((investigations::created_at.desc(), investigations::id.desc()))
             .select(investigations::case_id)
             .first(conn)?;
         Ok(Self { organization, id, at, case })

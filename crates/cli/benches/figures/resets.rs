@@ -6,27 +6,32 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use demo_reset_domain::{ArchiveId, OnConflict, SessionId};
-use demo_reset_persistence::Database;
+use demo_reset_persistence::{AnyConnection, Database, Error};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::alternatives::FASTER;
 use crate::fixture::{Base, Fixtures, NOW, Setting, random_id, thousands};
-use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, time_after_rest};
+use crate::measure::{Random, Samples, Work, all_in_turns, in_blocks, in_turns, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::restores::restores;
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
-const SETTINGS: [Setting; 6] = [
+/// Those of one base stand side by side.
+const SETTINGS: [Setting; 7] = [
     Setting { base: Base::Demo, others: 10 },
+    Setting { base: Base::Demo, others: 1_000 },
     Setting { base: Base::Demo, others: 10_000 },
     Setting { base: Base::TenThousand, others: 10 },
     Setting { base: Base::Million, others: 10 },
     Setting { base: Base::Million, others: 10_000 },
     Setting { base: Base::FiveMillion, others: 10_000 },
 ];
+
+/// What is compared with one-row commits.
+const OPERATIONS: [&str; 3] = ["reset", "undo", "making of a session"];
 
 /// How long one may take, in one-row commits.
 pub(crate) const GOAL: f64 = 1.5;
@@ -222,9 +227,6 @@ impl Slowest {
     }
 }
 
-/// What is compared with one-row commits.
-const OPERATIONS: [&str; 3] = ["reset", "undo", "making of a session"];
-
 pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
     report.section(
         "SQLite: reset, undo and the making of a session",
@@ -301,6 +303,11 @@ pub(crate) fn measure(fixtures: &Fixtures, report: &mut Report) -> Result<()> {
         }
     }
     flatness(report, "SQLite", &ratios);
+    if let Some((_, fixture, _)) = places.first() {
+        let merging = fixture.session(9)?;
+        fixture.run(merging, &add_subjects(MERGED))?;
+        merges("SQLite", &fixture.database, merging, report)?;
+    }
     report.plot(plot);
     report.plot(of_restores);
     Ok(())
@@ -318,6 +325,58 @@ pub(crate) fn flatness(report: &mut Report, database: &str, ratios: &[Vec<f64>; 
             report.judge(&name, &format!("{spread:.2}x"), &goal, Some(spread <= FLAT), Some(spread));
         }
     }
+}
+
+/// How many changes are undone where others were made since.
+pub(crate) const MERGED: usize = 1_000;
+
+/// How many were made since.
+const MADE_SINCE: usize = 10;
+
+/// Compares an undo after which a session has both what was archived and what it has made since, with one that finds nothing
+/// made since, which is all that the figures above have. The session must have made [`MERGED`] changes.
+pub(crate) fn merges(name: &str, database: &Database, session: SessionId, report: &mut Report) -> Result<()> {
+    let undo =
+        || time_after_rest(|| database.undo(session, None, OnConflict::Fail, ArchiveId(random_id()), NOW));
+    let reset = || database.reset(session, ArchiveId(random_id()), NOW);
+    let [merged, alone] = in_turns(
+        2,
+        report.effort.rounds(30),
+        [
+            &mut || {
+                reset()?;
+                database.write(session, NOW, |conn| {
+                    conn.batch_execute(&add_one_by_one(conn)).map_err(Error::from)
+                })?;
+                Ok(undo()?)
+            },
+            &mut || {
+                reset()?;
+                Ok(undo()?)
+            },
+        ],
+    )?;
+    let title = format!(
+        "{name}: undo of {} changes and more, with {MADE_SINCE} that were made since",
+        thousands(MERGED as u64)
+    );
+    report.ratio(&title, None, &merged, ("with none", &alone));
+    Ok(())
+}
+
+/// Statements that make subjects with ids of their own.
+fn add_one_by_one(conn: &AnyConnection) -> String {
+    let id_type = if matches!(conn, AnyConnection::Sqlite(_)) { "text" } else { "uuid" };
+    let one = |_| {
+        format!(
+            "insert into subjects (organization_id, id, case_id, name, role, created_at, updated_at, created_by_id) \
+             select c.organization_id, cast('{}' as {id_type}), c.id, 'Sam Reyes', 'WITNESS', c.created_at, c.created_at, \
+               c.created_by_id \
+             from (select * from cases order by organization_id, id limit 1) c;",
+            random_id()
+        )
+    };
+    (0..MADE_SINCE).map(one).collect()
 }
 
 /// A file with one row, with the settings of the sessions file.

@@ -29,23 +29,26 @@ struct Table {
 }
 
 /// What restores a whole database of the fixture's base, with how long each takes. Each is spared what it can be: there are no
-/// sessions and no guards in the database, nothing is synced to the disk, and making room is not counted.
+/// sessions and no guards in the database, nothing is synced to the disk, a log is not copied into its file, and making room is
+/// not counted.
 pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'static str, Samples)>> {
-    let from = fixture.path("plain.db");
+    let from = fixture.path("whole.db");
     let copy = fixture.path("copy.db");
-    let mut plain = fixture.plain("plain.db")?;
-    plain.batch_execute("pragma wal_checkpoint(truncate)")?;
+    let mut plain = fixture.plain("whole.db")?;
+    plain.batch_execute(
+        "pragma wal_checkpoint(truncate); pragma wal_autocheckpoint = 0; pragma synchronous = off;",
+    )?;
     let reload = reload(&mut plain, &fixture.path("demo.db"))?;
     let plain = RefCell::new(plain);
     let remove = || match fs::remove_file(&copy) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    let dump = fixture.path("plain.sql");
-    let has_shell = shell(&from, ".dump", fs::File::create(&dump)?.into())?;
-    let by_shell = |file: &Path, command: &str| {
+    let dump = fixture.path("whole.sql");
+    let has_shell = shell(&from, &[".dump"], fs::File::create(&dump)?.into())?;
+    let by_shell = |file: &Path, commands: &[&str]| {
         remove()?;
-        if has_shell { time(|| shell(file, command, Stdio::null())) } else { Ok(Duration::ZERO) }
+        if has_shell { time(|| shell(file, commands, Stdio::null())) } else { Ok(Duration::ZERO) }
     };
     let [copied, vacuumed, backed_up] = in_turns(
         1,
@@ -60,7 +63,7 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
                 let into = format!("vacuum into '{}'", copy.display());
                 Ok(time(|| plain.borrow_mut().batch_execute(&into))?)
             },
-            &mut || by_shell(&from, &format!(".backup '{}'", copy.display())),
+            &mut || by_shell(&from, &[&format!(".backup --async '{}'", copy.display())]),
         ],
     )?;
     let [reloaded, restored] = in_turns(
@@ -69,14 +72,16 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
         [
             &mut || {
                 let took = time(|| plain.borrow_mut().batch_execute(&reload))?;
-                // The log is as large as the database now.
+                // The log is as large as the database now, and would be read by the next round.
                 plain.borrow_mut().batch_execute("pragma wal_checkpoint(truncate)")?;
                 Ok(took)
             },
-            &mut || by_shell(&copy, &format!(".read '{}'", dump.display())),
+            &mut || by_shell(&copy, &["pragma synchronous = off", &format!(".read '{}'", dump.display())]),
         ],
     )?;
+    drop(plain);
     remove()?;
+    fs::remove_file(&from)?;
     fs::remove_file(&dump)?;
     let mut all =
         vec![("copy of the file", copied), ("VACUUM INTO", vacuumed), ("truncate and reload", reloaded)];
@@ -88,9 +93,9 @@ pub(crate) fn restores(fixture: &Fixture, report: &mut Report) -> Result<Vec<(&'
     Ok(all)
 }
 
-/// Runs a command of the `sqlite3` shell over a file; whether there is such a program.
-fn shell(file: &Path, command: &str, output: Stdio) -> Result<bool> {
-    match Command::new("sqlite3").arg(file).arg(command).stdout(output).stderr(Stdio::piped()).output() {
+/// Runs commands of the `sqlite3` shell over a file; whether there is such a program.
+fn shell(file: &Path, commands: &[&str], output: Stdio) -> Result<bool> {
+    match Command::new("sqlite3").arg(file).args(commands).stdout(output).stderr(Stdio::piped()).output() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.into()),
         Ok(answer) if answer.status.success() => Ok(true),

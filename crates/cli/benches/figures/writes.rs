@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use demo_reset_compliance::schema::{cases, subjects};
 use demo_reset_domain::{ArchiveId, SessionId};
 use demo_reset_persistence::types::{DbTime, DbUuid};
@@ -21,7 +21,12 @@ struct Written {
     organization: DbUuid,
     case: DbUuid,
     user: DbUuid,
+    /// Other cases, more than are deleted.
+    others: Vec<DbUuid>,
 }
+
+/// How many base cases there are to delete: none is deleted twice.
+const TO_DELETE: i64 = 1_000;
 
 /// A statement; the number is given once.
 type Statement = fn(&mut AnyConnection, &Written, u128) -> QueryResult<usize>;
@@ -37,7 +42,7 @@ struct Write {
     rounds: usize,
 }
 
-const WRITES: [Write; 7] = [
+const WRITES: [Write; 8] = [
     Write { name: "edit of a base record", before: None, statement: edit, afresh: true, rounds: 200 },
     Write {
         name: "edit of a base record by diesel::update",
@@ -60,6 +65,13 @@ const WRITES: [Write; 7] = [
         before: Some(create_with_children),
         statement: delete,
         afresh: false,
+        rounds: 200,
+    },
+    Write {
+        name: "delete of a base case with all that hangs on it",
+        before: None,
+        statement: delete_of_base,
+        afresh: true,
         rounds: 200,
     },
     Write { name: "update of 10,000 records", before: None, statement: edit_many, afresh: true, rounds: 10 },
@@ -120,6 +132,12 @@ fn delete(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryRes
     diesel::delete(cases::table.find((written.organization, made(number)))).execute(conn)
 }
 
+/// Deletes another case each time: in a session tombstones come of it, in the plain tables nothing is left.
+fn delete_of_base(conn: &mut AnyConnection, written: &Written, number: u128) -> QueryResult<usize> {
+    let which = written.others[number as usize % written.others.len()];
+    diesel::delete(cases::table.find((written.organization, which))).execute(conn)
+}
+
 fn edit_many(conn: &mut AnyConnection, _: &Written, _: u128) -> QueryResult<usize> {
     let some = "select organization_id, id from audit_logs order by organization_id, id limit 10000";
     let edit = format!(
@@ -153,7 +171,15 @@ pub(crate) fn measure_on(
         .select((cases::organization_id, cases::id, cases::created_by_id))
         .first(&mut plain)
         .context("a case")?;
-    let written = Written { organization, case, user };
+    let others = cases::table
+        .filter(cases::organization_id.eq(organization))
+        .order(cases::id)
+        .offset(1)
+        .limit(TO_DELETE)
+        .select(cases::id)
+        .load(&mut plain)?;
+    ensure!(others.len() as i64 == TO_DELETE, "{} cases to delete", others.len());
+    let written = Written { organization, case, user, others };
     let begin = begin_to_write(&plain);
     let plain = RefCell::new(plain);
     let number = Cell::new(0_u128);

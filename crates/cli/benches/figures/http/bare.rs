@@ -14,6 +14,7 @@ use demo_reset_persistence::types::{DbJson, DbTime, DbUuid};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -139,10 +140,12 @@ fn header(request: &HttpRequest, name: &str) -> Result<Uuid, Failure> {
     Ok(value.parse()?)
 }
 
-/// A case as a list shows it: the columns that ours reads, and as much JSON.
-#[derive(Queryable, Selectable)]
+/// A case as a list shows it: the columns that ours reads, and as much JSON, written as ours is.
+#[derive(Queryable, Selectable, Serialize)]
 #[diesel(table_name = cases)]
+#[serde(rename_all = "camelCase")]
 struct CaseRow {
+    #[serde(serialize_with = "uuid")]
     id: DbUuid,
     reference_number: String,
     details: String,
@@ -155,59 +158,64 @@ struct CaseRow {
     reporter_name: Option<String>,
     reporter_email: Option<String>,
     reporter_phone: Option<String>,
+    #[serde(serialize_with = "optional_uuid")]
     category_id: Option<DbUuid>,
+    #[serde(serialize_with = "optional_uuid")]
     location_id: Option<DbUuid>,
     outcome: Option<String>,
     outcome_notes: Option<String>,
+    #[serde(serialize_with = "json_value")]
     tags: DbJson,
     ai_summary: Option<String>,
     risk_score: Option<i32>,
+    #[serde(serialize_with = "optional_time")]
     sla_due_at: Option<DbTime>,
+    #[serde(serialize_with = "optional_time")]
     closed_at: Option<DbTime>,
+    #[serde(serialize_with = "time")]
     created_at: DbTime,
+    #[serde(serialize_with = "time")]
     updated_at: DbTime,
+    #[serde(serialize_with = "uuid")]
     created_by_id: DbUuid,
+    #[serde(serialize_with = "uuid")]
     updated_by_id: DbUuid,
+    #[serde(serialize_with = "optional_uuid")]
     demo_user_session_id: Option<DbUuid>,
     is_base_data: bool,
     change_kind: Option<String>,
 }
 
-impl CaseRow {
-    fn shown(&self) -> Value {
-        let id = |id: &Option<DbUuid>| id.map(|id| id.0);
-        let time = |time: &Option<DbTime>| time.map(|time| time.to_string());
-        json!({
-            "id": self.id.0,
-            "referenceNumber": self.reference_number,
-            "details": self.details,
-            "summary": self.summary,
-            "status": self.status,
-            "severity": self.severity,
-            "caseType": self.case_type,
-            "sourceChannel": self.source_channel,
-            "reporterType": self.reporter_type,
-            "reporterName": self.reporter_name,
-            "reporterEmail": self.reporter_email,
-            "reporterPhone": self.reporter_phone,
-            "categoryId": id(&self.category_id),
-            "locationId": id(&self.location_id),
-            "outcome": self.outcome,
-            "outcomeNotes": self.outcome_notes,
-            "tags": self.tags.0,
-            "aiSummary": self.ai_summary,
-            "riskScore": self.risk_score,
-            "slaDueAt": time(&self.sla_due_at),
-            "closedAt": time(&self.closed_at),
-            "createdAt": self.created_at.to_string(),
-            "updatedAt": self.updated_at.to_string(),
-            "createdById": self.created_by_id.0,
-            "updatedById": self.updated_by_id.0,
-            "demoUserSessionId": id(&self.demo_user_session_id),
-            "isBaseData": self.is_base_data,
-            "changeKind": self.change_kind,
-        })
+fn uuid<S: Serializer>(value: &DbUuid, serializer: S) -> Result<S::Ok, S::Error> {
+    value.0.serialize(serializer)
+}
+
+fn optional_uuid<S: Serializer>(value: &Option<DbUuid>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| value.0).serialize(serializer)
+}
+
+fn time<S: Serializer>(value: &DbTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn optional_time<S: Serializer>(value: &Option<DbTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
     }
+}
+
+fn json_value<S: Serializer>(value: &DbJson, serializer: S) -> Result<S::Ok, S::Error> {
+    value.0.serialize(serializer)
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    items: &'a [CaseRow],
+    next_cursor: Option<String>,
+    total: i64,
 }
 
 async fn page(request: HttpRequest, pools: web::Data<Pools>) -> Answer {
@@ -221,8 +229,8 @@ async fn page(request: HttpRequest, pools: web::Data<Pools>) -> Answer {
     })
     .await??;
     let next = rows.get(50).map(|row| row.created_at.to_string());
-    let items: Vec<Value> = rows.iter().take(50).map(CaseRow::shown).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "nextCursor": next, "total": total })))
+    let items = &rows[..rows.len().min(50)];
+    Ok(HttpResponse::Ok().json(Page { items, next_cursor: next, total }))
 }
 
 async fn record(request: HttpRequest, id: web::Path<Uuid>, pools: web::Data<Pools>) -> Answer {

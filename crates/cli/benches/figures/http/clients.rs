@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use demo_reset_persistence::AnyConnection;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CLIENTS, SECRET, Server};
@@ -18,6 +21,8 @@ pub(super) struct Target {
     pub(super) address: String,
     pub(super) is_bare: bool,
     pub(super) server: Server,
+    /// Where its sessions are.
+    pub(super) url: String,
 }
 
 /// What a client asks for.
@@ -71,7 +76,7 @@ pub(super) struct Run {
     pub(super) length: Duration,
     /// How many of the users ask.
     pub(super) users: usize,
-    /// Whether two more clients reset and clean up all the while.
+    /// Whether one more client resets and cleans up all the while.
     pub(super) resets: bool,
 }
 
@@ -85,6 +90,10 @@ pub(super) struct Load {
     pub(super) failure: String,
     pub(super) resets: u64,
     pub(super) cleanups: u64,
+    /// Changes that the cleanups have removed.
+    pub(super) purged: u64,
+    /// Requests a second, and their 99th percentile, of each run.
+    pub(super) runs: Vec<(f64, Duration)>,
     length: Duration,
 }
 
@@ -100,6 +109,8 @@ impl Load {
         }
         self.resets += other.resets;
         self.cleanups += other.cleanups;
+        self.purged += other.purged;
+        self.runs.extend(other.runs);
         self.length += other.length;
     }
 
@@ -134,6 +145,7 @@ impl Load {
             Ok(all)
         })?;
         all.length = started.elapsed();
+        all.runs.push((all.per_second(), all.took.percentile(99)));
         Ok(all)
     }
 }
@@ -210,6 +222,7 @@ fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &
 fn reset_all_the_while(target: &Target, asked: &Asked, users: &[User], is_over: &AtomicBool) -> Result<Load> {
     let mut load = Load::default();
     let mut connection = Connection::open(&target.address)?;
+    let mut archives = Archives::of(&target.url)?;
     let reset = json!({ "confirmationToken": "CONFIRM_RESET" }).to_string();
     for (number, (_, token)) in users.iter().cycle().enumerate() {
         if is_over.load(Ordering::Relaxed) {
@@ -223,15 +236,42 @@ fn reset_all_the_while(target: &Target, asked: &Asked, users: &[User], is_over: 
             (status, text) => bail!("reset: {status} {text}"),
         }
         if number % 20 == 19 {
+            archives.expire()?;
             let who = format!("Authorization: Bearer {}", asked.administrator);
             match connection.ask("POST /api/v1/demo/admin/cleanup", &who, "")? {
-                (200, _) => load.cleanups += 1,
+                (200, text) => {
+                    load.cleanups += 1;
+                    let report: Value = serde_json::from_str(&text)?;
+                    load.purged += report["changesPurged"].as_u64().context("changesPurged")?;
+                }
                 (status, text) => bail!("cleanup: {status} {text}"),
             }
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(load)
+}
+
+/// The archives of a server's sessions, which a run cannot wait a day for to expire.
+struct Archives(AnyConnection);
+
+impl Archives {
+    fn of(url: &str) -> Result<Self> {
+        Ok(Self(match url.strip_prefix("sqlite://") {
+            Some(base) => {
+                let mut conn = SqliteConnection::establish(&base.replace(".db", ".sessions.db"))?;
+                conn.batch_execute("pragma busy_timeout = 5000")?;
+                AnyConnection::Sqlite(conn)
+            }
+            None => AnyConnection::Postgres(PgConnection::establish(url)?),
+        }))
+    }
+
+    /// Lets those that there are have had their time.
+    fn expire(&mut self) -> Result<()> {
+        let schema = if matches!(self.0, AnyConnection::Sqlite(_)) { "" } else { "demo." };
+        Ok(self.0.batch_execute(&format!("update {schema}demo_archives set expires_at = archived_at"))?)
+    }
 }
 
 /// A connection that is kept open.

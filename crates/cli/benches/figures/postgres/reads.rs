@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 
 use super::world::{Cluster, Size, World};
 use crate::fixture::thousands;
-use crate::measure::{Compared, Effort, Samples, in_blocks, in_turns, time};
+use crate::measure::{Compared, Samples, in_blocks, in_turns, time};
 use crate::report::Report;
 use crate::resets::BLOCKS;
 
@@ -143,6 +143,10 @@ const READS: [Read; 11] = [
 /// begins with. The goals are for the first.
 const CHANGES: [usize; 2] = [50, 1_000];
 
+/// The size of the base, and how many other sessions there are. The first is that of every day.
+const SETTINGS: [(Size, usize); 3] =
+    [(Size::HundredThousand, 10), (Size::HundredThousand, 10_000), (Size::Million, 10_000)];
+
 pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
     report.section(
         "PostgreSQL: reads",
@@ -153,11 +157,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
             cluster.version()?
         ),
     );
-    let (sizes, others) = match report.effort {
-        Effort::Whole => (&[Size::HundredThousand, Size::Million][..], 10_000),
-        Effort::Quick => (&[Size::HundredThousand][..], 10),
-    };
-    for &size in sizes {
+    for &(size, others) in report.effort.some(&SETTINGS, 1) {
         measure_beside(cluster, size, others, report)?;
     }
     Ok(())

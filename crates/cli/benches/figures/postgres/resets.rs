@@ -13,18 +13,19 @@ use crate::fixture::{random_id, thousands};
 use crate::measure::{Samples, in_blocks, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::{BLOCKS, GOAL, Place, Resettable, Slowest, flatness};
+use crate::resets::{BLOCKS, GOAL, MERGED, Place, Resettable, Slowest, flatness, merges};
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
-/// The size of the base, and how many other sessions there are. Those of one size stand side by side.
-const SETTINGS: [(Size, usize); 6] = [
+/// The size of the base, and how many other sessions there are. Those of one size stand side by side, the largest last.
+const SETTINGS: [(Size, usize); 7] = [
     (Size::HundredThousand, 10),
+    (Size::HundredThousand, 1_000),
     (Size::HundredThousand, 10_000),
     (Size::TenThousand, 10),
-    (Size::FiveMillion, 10_000),
     (Size::Million, 10),
     (Size::Million, 10_000),
+    (Size::FiveMillion, 10_000),
 ];
 
 /// The largest base that is put back as a whole: five million rows would take minutes each time.
@@ -84,8 +85,9 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
                     one_row.batch_execute("begin; update bench.one_row set n = n + 1; commit")
                 })?)
             };
-            let make = move || time_after_rest(|| world.session(&random_id().to_string()));
-            Ok((size, others, Place::new(sessions, commit, make)))
+            let at = Rc::clone(&world);
+            let make = move || time_after_rest(|| at.session(&random_id().to_string()));
+            Ok((size, others, world, Place::new(sessions, commit, make)))
         })
         .collect::<Result<Vec<_>>>()?;
     in_blocks(report.effort.rounds(BLOCKS), &mut places, |(.., place), random| {
@@ -104,7 +106,7 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         let Some(&(size, ..)) = of_a_size.first() else { continue };
         let rest = format!("{} base rows", thousands(size.rows()));
         let mut slowest = Slowest::default();
-        for (_, others, place) in of_a_size {
+        for (_, others, _, place) in of_a_size {
             plot = draw();
             let beside = format!("{rest}, {} other sessions", thousands(*others as u64));
             place.compare(report, "PostgreSQL", &beside, &mut ratios, |changes, resets, undos| {
@@ -126,6 +128,11 @@ pub(crate) fn measure(cluster: &Cluster, report: &mut Report) -> Result<()> {
         }
     }
     flatness(report, "PostgreSQL", &ratios);
+    if let Some((_, _, world, _)) = places.first() {
+        let merging = world.session("merges")?;
+        add_subjects(cluster, world, merging, MERGED)?;
+        merges("PostgreSQL", &world.database, merging, report)?;
+    }
     report.plot(plot);
     report.plot(of_restores);
     Ok(())
