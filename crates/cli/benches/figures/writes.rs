@@ -166,9 +166,16 @@ pub(crate) fn measure_on(
          each in a transaction of its own. Edits are kept prepared but where `diesel::update` is named, which prepares \
          them anew each time. There is no goal: this is what isolation costs.",
     );
-    let (organization, case, user) = cases::table
-        .order((cases::organization_id, cases::id))
-        .select((cases::organization_id, cases::id, cases::created_by_id))
+    let (organization, _): (DbUuid, i64) = cases::table
+        .group_by(cases::organization_id)
+        .select((cases::organization_id, diesel::dsl::count_star()))
+        .order(diesel::dsl::count_star().desc())
+        .first(&mut plain)
+        .context("the largest organization")?;
+    let (case, user) = cases::table
+        .filter(cases::organization_id.eq(organization))
+        .order(cases::id)
+        .select((cases::id, cases::created_by_id))
         .first(&mut plain)
         .context("a case")?;
     let others = cases::table

@@ -55,18 +55,17 @@ fn attach_base(conn: &mut SqliteConnection, base: &Path) -> Result<()> {
     Link::Sqlite(conn).batch(&first_read).map_err(unusable)
 }
 
+/// The base that is active.
 #[derive(QueryableByName)]
-struct BaseId {
+struct ActiveRow {
     #[diesel(sql_type = Text)]
     base_id: String,
-    #[diesel(sql_type = Bool)]
-    of_host: bool,
-}
-
-#[derive(QueryableByName)]
-struct EpochRow {
     #[diesel(sql_type = BigInt)]
     epoch: i64,
+    #[diesel(sql_type = Bool)]
+    of_host: bool,
+    #[diesel(sql_type = Bool)]
+    is_suspended: bool,
 }
 
 /// Makes bound connections for the pools.
@@ -101,10 +100,15 @@ impl Connector {
         search::register(conn)?;
         reset::register(conn)?;
         let mut link = Link::Sqlite(conn);
-        let active: Option<BaseId> =
-            link.first(Sql::new("select base_id, of_host from main.demo_base", []))?;
+        // All of it at once: what is suspended, or replaced, after this look is of a later epoch.
+        let active: Option<ActiveRow> = link.first(Sql::new(
+            "select base_id, epoch, of_host, sealed_at is null as is_suspended from main.demo_base",
+            [],
+        ))?;
         let active = active.ok_or_else(|| Error::NotSealed { reason: "it was never attached".to_owned() })?;
-        super::host::refuse_suspended(&mut link)?;
+        if active.is_suspended {
+            return Err(Error::Suspended);
+        }
         // A base file that the engine loaded says which base it is; a host's file is what it was attached as.
         let carried = base_file::carried_seal(&mut link)?.map(|(base_id, _)| base_id);
         let base_id = match carried {
@@ -116,13 +120,12 @@ impl Connector {
                 return Err(Error::NotSealed { reason });
             }
         };
+        let epoch = active.epoch;
         link.batch(&format!(
             "create temp table demo_connection (base_id text not null, epoch integer not null); \
-             insert into demo_connection select {}, epoch from main.demo_base;",
+             insert into demo_connection values ({}, {epoch});",
             literal(&base_id)
         ))?;
-        let epoch: Option<EpochRow> = link.first(Sql::new("select epoch from temp.demo_connection", []))?;
-        let epoch = epoch.map_or(0, |row| row.epoch);
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let script = match objects.take() {
             Some((of_epoch, script)) if of_epoch == epoch => script,

@@ -13,7 +13,7 @@ use super::base_file::file_error;
 use super::{attach, base_file, connect, ddl};
 use crate::attach::{AttachOptions, Claim};
 use crate::binding::{Mode, in_transaction};
-use crate::connection::{Link, SessionConnection, Sql};
+use crate::connection::{SessionConnection, Sql};
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::held;
@@ -194,11 +194,4 @@ fn remove_sessions(sessions: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether sessions are suspended.
-pub(crate) fn refuse_suspended(link: &mut Link<'_>) -> Result<()> {
-    let row: Option<CountRow> =
-        link.first(Sql::new("select count(*) as ours from main.demo_base where sealed_at is null", []))?;
-    if row.is_some_and(|row| row.ours > 0) { Err(Error::Suspended) } else { Ok(()) }
 }

@@ -235,7 +235,7 @@ fn reset_all_the_while(target: &Target, asked: &Asked, users: &[User], is_over: 
             (409, _) => {}
             (status, text) => bail!("reset: {status} {text}"),
         }
-        if number % 20 == 19 {
+        if number % 5 == 4 {
             archives.expire()?;
             let who = format!("Authorization: Bearer {}", asked.administrator);
             match connection.ask("POST /api/v1/demo/admin/cleanup", &who, "")? {
