@@ -33,6 +33,22 @@ impl Samples {
     pub(crate) fn median(&self) -> Duration {
         self.percentile(50)
     }
+
+    /// How many times as long as `reference` this takes. Of what was measured in turns, each turn has its ratio, and this is
+    /// their median: a busy moment of the machine, which both of a turn meet, counts for neither. Of others it is that of the
+    /// medians.
+    pub(crate) fn ratio_to(&self, reference: &Self) -> f64 {
+        let ratio = |work: Duration, reference: Duration| {
+            work.as_secs_f64() / reference.as_secs_f64().max(f64::MIN_POSITIVE)
+        };
+        if self.len() != reference.len() {
+            return ratio(self.median(), reference.median());
+        }
+        let turns = self.0.iter().zip(&reference.0);
+        let mut ratios: Vec<f64> = turns.map(|(work, reference)| ratio(*work, *reference)).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or_default()
+    }
 }
 
 /// The samples of two kinds of work that are compared.

@@ -116,7 +116,7 @@ impl Report {
         }
     }
 
-    /// Compares two medians: `work` may take at most `goal` times as long as `reference`. Gives the ratio.
+    /// Compares two kinds of work: `work` may take at most `goal` times as long as `reference`. Gives the ratio.
     pub(crate) fn ratio(
         &mut self,
         name: &str,
@@ -125,7 +125,7 @@ impl Report {
         reference: (&str, &Samples),
     ) -> f64 {
         let (reference_name, reference) = reference;
-        let ratio = work.median().as_secs_f64() / reference.median().as_secs_f64().max(f64::MIN_POSITIVE);
+        let ratio = work.ratio_to(reference);
         // Two digits that say something.
         let digits = if ratio < 0.1 { (1.0 - ratio.max(1e-9).log10().floor()) as usize } else { 2 };
         self.add(Figure {
@@ -233,8 +233,9 @@ impl Report {
         let mut text = format!(
             "# Benchmarks\n\n<!-- Written by `{command}`: change the benchmark, not this file. -->\n\n\
              All figures are from one run of `{command}`. What is compared is measured in turns on the same data; times are \
-             medians with the 10th and 90th percentile in brackets and the number of samples. Only the ratios mean \
-             something on another machine. [performance.md](performance.md) says where the time goes.\n\n"
+             medians with the 10th and 90th percentile in brackets and the number of samples. Where both were measured as \
+             often, a ratio is the median of those of each turn, so that a busy moment of the machine counts for neither; \
+             elsewhere it is that of the medians. Only the ratios mean something on another machine. [performance.md](performance.md) says where the time goes.\n\n"
         );
         for line in &self.machine {
             let _ = writeln!(text, "- {line}");
