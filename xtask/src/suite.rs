@@ -148,9 +148,9 @@ const FOR_BENCHMARKS: &[&str] = &["shared_buffers=512MB", "max_wal_size=4GB", "a
 const BENCH_USAGE: &str = "\
 Usage: cargo xtask bench [--quick] [group...]
 
-Without arguments everything is measured and written to docs/benchmarks.md. That takes an hour on two cores, some
-gigabytes of disk, and the programs sqlite3 and python3 and those of PostgreSQL's server; what one of them is missing for is
-named as not measured.
+Without arguments everything is measured and written to docs/benchmarks.md. That takes three quarters of an hour on two
+cores, some gigabytes of disk, and the programs sqlite3 and python3 and those of PostgreSQL's server; what one of them is
+missing for is named as not measured.
 
   --quick   fewer rounds of fewer settings, in two minutes once it is built; written nowhere
   group     only these, written nowhere: reads, resets, alternatives, writes, loading, server, http, each with postgres-
