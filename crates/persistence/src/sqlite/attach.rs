@@ -173,13 +173,15 @@ pub(crate) fn take_up_in(
                         Claim::Open => base_file::same_schema(&active.stamp, stamp),
                     }))
     });
-    let row_ids_of = active.as_ref().and_then(|active| active.row_ids_of.clone());
-    let row_ids_of = row_ids_of.as_deref();
     if is_same {
+        let row_ids_of = active.as_ref().and_then(|active| active.row_ids_of.as_deref());
         if !of_host && (report.tables_changed || row_ids_of != Some(stamp)) {
             hidden::note_anew(&mut link, &attached.tables, stamp)?;
         }
-        if let Some(active) = active.filter(|_| !of_host && row_ids_of.is_some_and(|of| of != stamp)) {
+        if let Some(active) = &active
+            && !of_host
+            && row_ids_of.is_some_and(|of| of != stamp)
+        {
             // The same base in another file, or in another state: who has it open as it was must not note its row ids.
             report.epoch = active.epoch + 1;
             link.execute(Sql::new("update main.demo_base set epoch = ?", [report.epoch.into()]))?;

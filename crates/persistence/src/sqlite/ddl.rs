@@ -263,10 +263,12 @@ fn view(spec: &TableSpec, attached: &Attached) -> String {
 /// after each miss, in search of a NULL.) The correlated select, of which nothing is ever asked, makes SQLite put the
 /// condition last: it asks all others on a row first.
 fn is_seen(spec: &TableSpec) -> String {
-    let column = |name: &str| format!("b.{}", quote(name));
     let (row, changes) = match spec.base_row_id {
         Some(row_id) => (vec![format!("b.{row_id}")], BASE_ROW_ID.to_owned()),
-        None => (spec.key_columns().map(|key| column(&key.name)).collect(), key_list(spec)),
+        None => {
+            let key = spec.key_columns().map(|column| format!("b.{}", quote(&column.name)));
+            (key.collect(), key_list(spec))
+        }
     };
     format!(
         "(({layer}, {row}) in (select demo_layer, {changes} from main.{change})) is not true \
