@@ -11,9 +11,12 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, NaiveDate, Utc};
 use demo_reset_compliance::attach_options;
 use demo_reset_compliance::dataset::{self, DatasetError, DatasetOptions, SeedData, SeedError};
+use demo_reset_compliance::schema::cases;
 use demo_reset_domain::{SessionId, UserKey};
+use demo_reset_persistence::types::DbUuid;
 use demo_reset_persistence::{AnyConnection, Database, DatabaseUrl, OpenOptions, load_base};
 use diesel::connection::SimpleConnection;
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use tempfile::TempDir;
@@ -187,6 +190,15 @@ pub(crate) fn edit_newest(table: &str, count: usize) -> String {
          where organization_id = (select organization_id from cases group by 1 order by count(*) desc limit 1) \
          order by created_at desc, id desc limit {count})"
     )
+}
+
+/// The largest organization, and how many cases it has.
+pub(crate) fn largest_organization(conn: &mut AnyConnection) -> QueryResult<(DbUuid, i64)> {
+    cases::table
+        .group_by(cases::organization_id)
+        .select((cases::organization_id, count_star()))
+        .order(count_star().desc())
+        .first(conn)
 }
 
 /// Leaves about ten thousand rows of the demo. The index is for the foreign key, which is looked up for each row that goes.

@@ -3,6 +3,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// The smallest of some values, in their order, that `percent` of them do not exceed.
+pub(crate) fn nearest_rank<T: Copy + Default>(sorted: &[T], percent: usize) -> T {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 /// Durations of one kind of work.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<Duration>);
@@ -26,8 +32,7 @@ impl Samples {
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100);
-        sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        nearest_rank(&sorted, percent)
     }
 
     pub(crate) fn median(&self) -> Duration {
@@ -47,7 +52,7 @@ impl Samples {
         let turns = self.0.iter().zip(&reference.0);
         let mut ratios: Vec<f64> = turns.map(|(work, reference)| ratio(*work, *reference)).collect();
         ratios.sort_unstable_by(f64::total_cmp);
-        ratios.get(ratios.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or_default()
+        nearest_rank(&ratios, 50)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use demo_reset_persistence::types::{DbTime, DbUuid};
 use demo_reset_persistence::{AnyConnection, KeyedTable, SearchIndex};
 use diesel::prelude::*;
 
-use crate::fixture::{Base, Fixtures, Setting, edit_newest, thousands};
+use crate::fixture::{Base, Fixtures, Setting, edit_newest, largest_organization, thousands};
 use crate::measure::{Compared, in_blocks, in_turns, time};
 use crate::report::Report;
 use crate::resets::BLOCKS;
@@ -310,12 +310,7 @@ impl Asked {
     /// A case in the middle of the largest organization's.
     fn middle(conn: &mut AnyConnection) -> Result<Self> {
         use self::cases::dsl;
-        let (organization, count): (DbUuid, i64) = dsl::cases
-            .group_by(dsl::organization_id)
-            .select((dsl::organization_id, diesel::dsl::count_star()))
-            .order(diesel::dsl::count_star().desc())
-            .first(conn)
-            .context("the largest organization")?;
+        let (organization, count) = largest_organization(conn)?;
         let (id, at) = dsl::cases
             .filter(dsl::organization_id.eq(organization))
             .order(dsl::id)

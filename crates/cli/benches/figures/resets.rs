@@ -46,19 +46,24 @@ const ROUNDS: usize = 20;
 const WARM_UP: usize = 3;
 
 /// The largest base that is put back as a whole: of five million rows a dump alone would take five minutes each time.
-const MOST_RESTORED: u64 = 2_000_000;
+pub(crate) const MOST_RESTORED: u64 = 2_000_000;
 
 /// How far the largest may be from the smallest, over all settings.
 const FLAT: f64 = 1.2;
 
 /// Subjects of a session's own: any number, whatever the base holds.
 fn add_subjects(count: usize) -> String {
+    let numbers =
+        format!("with recursive n (n) as (select 1 union all select n + 1 from n where n < {count})");
+    insert_subjects(&numbers, "printf('00000000-0000-4000-8000-%012x', n.n)", "n, ")
+}
+
+/// A statement that makes subjects of the first case: what stands before its SELECT, their ids, and what it selects from besides.
+fn insert_subjects(before: &str, id: &str, besides: &str) -> String {
     format!(
-        "insert into subjects (organization_id, id, case_id, name, role, created_at, updated_at, created_by_id) \
-         with recursive n (n) as (select 1 union all select n + 1 from n where n < {count}) \
-         select c.organization_id, printf('00000000-0000-4000-8000-%012x', n.n), c.id, 'Sam Reyes', 'WITNESS', \
-           c.created_at, c.created_at, c.created_by_id \
-         from n, (select * from cases order by id limit 1) c"
+        "insert into subjects (organization_id, id, case_id, name, role, created_at, updated_at, created_by_id) {before} \
+         select c.organization_id, {id}, c.id, 'Sam Reyes', 'WITNESS', c.created_at, c.created_at, c.created_by_id \
+         from {besides}(select * from cases order by organization_id, id limit 1) c;"
     )
 }
 
@@ -367,15 +372,7 @@ pub(crate) fn merges(name: &str, database: &Database, session: SessionId, report
 /// Statements that make subjects with ids of their own.
 fn add_one_by_one(conn: &AnyConnection) -> String {
     let id_type = if matches!(conn, AnyConnection::Sqlite(_)) { "text" } else { "uuid" };
-    let one = |_| {
-        format!(
-            "insert into subjects (organization_id, id, case_id, name, role, created_at, updated_at, created_by_id) \
-             select c.organization_id, cast('{}' as {id_type}), c.id, 'Sam Reyes', 'WITNESS', c.created_at, c.created_at, \
-               c.created_by_id \
-             from (select * from cases order by organization_id, id limit 1) c;",
-            random_id()
-        )
-    };
+    let one = |_| insert_subjects("", &format!("cast('{}' as {id_type})", random_id()), "");
     (0..MADE_SINCE).map(one).collect()
 }
 

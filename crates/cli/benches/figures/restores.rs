@@ -19,8 +19,8 @@ use crate::report::Report;
 /// The copies of a whole database.
 const COPIES: usize = 10;
 
-/// Those of what takes seconds.
-const RESTORES: usize = 3;
+/// Those of what takes seconds, on either database.
+pub(crate) const RESTORES: usize = 3;
 
 #[derive(QueryableByName)]
 struct Table {

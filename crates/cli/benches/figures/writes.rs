@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use crate::fixture::{Base, Fixtures, NOW, Setting, begin_to_write};
+use crate::fixture::{Base, Fixtures, NOW, Setting, begin_to_write, largest_organization};
 use crate::measure::{in_turns, time};
 use crate::report::Report;
 
@@ -166,12 +166,7 @@ pub(crate) fn measure_on(
          each in a transaction of its own. Edits are kept prepared but where `diesel::update` is named, which prepares \
          them anew each time. There is no goal: this is what isolation costs.",
     );
-    let (organization, _): (DbUuid, i64) = cases::table
-        .group_by(cases::organization_id)
-        .select((cases::organization_id, diesel::dsl::count_star()))
-        .order(diesel::dsl::count_star().desc())
-        .first(&mut plain)
-        .context("the largest organization")?;
+    let (organization, _) = largest_organization(&mut plain)?;
     let (case, user) = cases::table
         .filter(cases::organization_id.eq(organization))
         .order(cases::id)

@@ -8,17 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use demo_reset_persistence::AnyConnection;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::bare::connect;
 use super::{CLIENTS, SECRET, Server};
 use crate::measure::{Random, Samples};
 
 /// A server to ask.
 pub(super) struct Target {
-    pub(super) address: String,
     pub(super) is_bare: bool,
     pub(super) server: Server,
     /// Where its sessions are.
@@ -152,7 +151,7 @@ impl Load {
 
 /// Each user reads a case: those who have no session get one.
 pub(super) fn visit(target: &Target, asked: &Asked) -> Result<()> {
-    let mut connection = Connection::open(&target.address)?;
+    let mut connection = Connection::open(&target.server.address)?;
     for ((_, token), case) in asked.users.iter().zip(asked.cases.iter().cycle()) {
         let who = format!("Authorization: Bearer {token}");
         let (status, text) = connection.ask(&format!("GET /api/v1/cases/{case}"), &who, "")?;
@@ -167,7 +166,7 @@ type User = (Uuid, String);
 /// One client, until it is over.
 fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &AtomicBool) -> Result<Load> {
     let mut random = Random::new(number as u64);
-    let mut connection = Connection::open(&target.address)?;
+    let mut connection = Connection::open(&target.server.address)?;
     let mut load = Load::default();
     while !is_over.load(Ordering::Relaxed) {
         let mut left = random.below(100) as u64;
@@ -211,7 +210,7 @@ fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &
             Err(error) => {
                 load.failed += 1;
                 load.failure = format!("{line}: {error}");
-                connection = Connection::open(&target.address)?;
+                connection = Connection::open(&target.server.address)?;
             }
         }
     }
@@ -221,7 +220,7 @@ fn ask(target: &Target, asked: &Asked, users: &[User], number: usize, is_over: &
 /// Resets one session after another, and now and then cleans up.
 fn reset_all_the_while(target: &Target, asked: &Asked, users: &[User], is_over: &AtomicBool) -> Result<Load> {
     let mut load = Load::default();
-    let mut connection = Connection::open(&target.address)?;
+    let mut connection = Connection::open(&target.server.address)?;
     let mut archives = Archives::of(&target.url)?;
     let reset = json!({ "confirmationToken": "CONFIRM_RESET" }).to_string();
     for (number, (_, token)) in users.iter().cycle().enumerate() {
@@ -257,14 +256,8 @@ struct Archives(AnyConnection);
 
 impl Archives {
     fn of(url: &str) -> Result<Self> {
-        Ok(Self(match url.strip_prefix("sqlite://") {
-            Some(base) => {
-                let mut conn = SqliteConnection::establish(&base.replace(".db", ".sessions.db"))?;
-                conn.batch_execute("pragma busy_timeout = 5000")?;
-                AnyConnection::Sqlite(conn)
-            }
-            None => AnyConnection::Postgres(PgConnection::establish(url)?),
-        }))
+        let file = url.starts_with("sqlite:").then(|| url.replace(".db", ".sessions.db"));
+        Ok(Self(connect(file.as_deref().unwrap_or(url))?))
     }
 
     /// Lets those that there are have had their time.

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::clients::Asked;
-use crate::fixture::{BuildError, NOW, build};
+use crate::fixture::{BuildError, NOW, build, largest_organization};
 
 /// The id of a made-up user.
 fn user_id(number: usize) -> Uuid {
@@ -19,7 +19,7 @@ fn user_id(number: usize) -> Uuid {
 
 fn build_with(users: usize, conn: &mut AnyConnection) -> Result<(), BuildError> {
     build(conn)?;
-    let organization = organization(conn)?;
+    let (organization, _) = largest_organization(conn)?;
     for number in 0..users {
         let row = (
             users::organization_id.eq(organization),
@@ -33,15 +33,6 @@ fn build_with(users: usize, conn: &mut AnyConnection) -> Result<(), BuildError> 
         diesel::insert_into(users::table).values(row).execute(conn)?;
     }
     Ok(())
-}
-
-/// The largest organization.
-fn organization(conn: &mut AnyConnection) -> QueryResult<DbUuid> {
-    let organizations = cases::table
-        .group_by(cases::organization_id)
-        .select((cases::organization_id, diesel::dsl::count_star()))
-        .order(diesel::dsl::count_star().desc());
-    organizations.first::<(DbUuid, i64)>(conn).map(|(organization, _)| organization)
 }
 
 /// Loads both databases, at the same time, with so many users; what there is to ask for.
@@ -69,7 +60,7 @@ pub(super) fn load(url: &str, plain: &str, users: usize) -> Result<Asked> {
         ))?;
     }
     conn.batch_execute("analyze")?;
-    let organization = organization(&mut conn)?;
+    let (organization, _) = largest_organization(&mut conn)?;
     let ids: Vec<DbUuid> = cases::table
         .filter(cases::organization_id.eq(organization))
         .order(cases::id)

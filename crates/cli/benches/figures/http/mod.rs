@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::fixture::{Fixtures, binary, thousands};
-use crate::measure::Effort;
+use crate::measure::{Effort, nearest_rank};
 use crate::postgres::Cluster;
 use crate::report::Report;
 use crate::server::{Memory, memory};
@@ -98,8 +98,8 @@ fn measure_on(database: &str, url: &str, plain: &str, report: &mut Report) -> Re
         url,
     ]))?;
     let bare = Server::start(&mut bare::command(plain)?)?;
-    let ours = Target { address: ours.address.clone(), is_bare: false, server: ours, url: url.to_owned() };
-    let bare = Target { address: bare.address.clone(), is_bare: true, server: bare, url: plain.to_owned() };
+    let ours = Target { is_bare: false, server: ours, url: url.to_owned() };
+    let bare = Target { is_bare: true, server: bare, url: plain.to_owned() };
     // Sessions are made and pools are filled.
     let run = Run { length, users: USERS, resets: false };
     Load::run(&ours, &asked, Run { length: Duration::from_secs(3), ..run })?;
@@ -206,10 +206,7 @@ fn rates(load: &Load) -> String {
 fn spread(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
-    [10, 90].map(|percent| {
-        let rank = (sorted.len() * percent).div_ceil(100);
-        sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-    })
+    [10, 90].map(|percent| nearest_rank(&sorted, percent))
 }
 
 /// Compares the 99th percentiles of all requests.

@@ -13,7 +13,8 @@ use crate::fixture::{random_id, thousands};
 use crate::measure::{Samples, in_blocks, in_turns, time, time_after_rest};
 use crate::plot::Plot;
 use crate::report::Report;
-use crate::resets::{BLOCKS, GOAL, MERGED, Place, Resettable, Slowest, flatness, merges};
+use crate::resets::{BLOCKS, GOAL, MERGED, MOST_RESTORED, Place, Resettable, Slowest, flatness, merges};
+use crate::restores::RESTORES;
 
 const CHANGES: [usize; 3] = [10, 1_000, 100_000];
 
@@ -28,14 +29,8 @@ const SETTINGS: [(Size, usize); 7] = [
     (Size::FiveMillion, 10_000),
 ];
 
-/// The largest base that is put back as a whole: five million rows would take minutes each time.
-const MOST_RESTORED: u64 = 1_000_000;
-
 /// Resets and undos of a setting in each block.
 const ROUNDS: usize = 6;
-
-/// Restores of a whole database.
-const RESTORES: usize = 3;
 
 /// Makes subjects of a session's own, all at once: through the view each would pass its triggers. They are counted as
 /// the layer's all the same.
