@@ -366,11 +366,14 @@ impl Triggers<'_> {
         )
     }
 
-    /// The assignments that give RETURNING the row as it is stored.
+    /// The assignments that give RETURNING the row as it is stored: only a generated column is stored otherwise than it
+    /// comes here, or any column where a trigger of the host's may give it another value. Each begins with a comma.
     fn returning_into_new(&self) -> (String, String) {
-        let columns = all_columns(self.spec);
-        let from = join(columns.iter().map(|name| format!("c.{name}")), ", ");
-        let into = join(columns.iter().map(|name| format!("new.{name}")), ", ");
+        let differs = |column: &&ColumnSpec| self.has_host_triggers() || column.generated.is_some();
+        let columns: Vec<_> =
+            self.spec.columns.iter().filter(differs).map(|column| quote(&column.name)).collect();
+        let from = columns.iter().map(|name| format!(", c.{name}")).collect();
+        let into = columns.iter().map(|name| format!(", new.{name}")).collect();
         (from, into)
     }
 
@@ -420,16 +423,17 @@ impl Triggers<'_> {
                 conditions.push(format!("(select {predicate} from (select new.*) n)"));
             }
             let is_plain = columns.len() == unique.parts.len() && unique.predicate.is_none();
-            let changed = if inserted || !is_plain {
-                String::new()
+            // In a condition of its own: one with a subquery is planned, and run, also where it asks for nothing.
+            let (begin, end) = if inserted || !is_plain {
+                (String::new(), "")
             } else {
                 let changed = columns.iter().map(|name| format!("new.{name} is distinct from old.{name}"));
-                format!("({}) and ", join(changed, " or "))
+                (format!("  if {} then\n", join(changed, " or ")), "  end if;\n")
             };
-            let _ = writeln!(
+            let _ = write!(
                 sql,
-                "  if {changed}exists (select 1 from public.{table} b where {conditions} and not exists \
-                 (select 1 from demo_changes.{table} o where o.demo_layer = demo_v_layer and {same})) then\n    {raise};\n  end if;",
+                "{begin}  if exists (select 1 from public.{table} b where {conditions} and not exists \
+                 (select 1 from demo_changes.{table} o where o.demo_layer = demo_v_layer and {same})) then\n    {raise};\n  end if;\n{end}",
                 table = self.table,
                 conditions = conditions.join(" and "),
                 same = same_key(self.spec, "o", "b"),
@@ -516,7 +520,7 @@ impl Triggers<'_> {
              returning c.* into demo_v_row;\n  demo_v_was_there := found;\n{ON}  \
              insert into demo_changes.{table} as c ({layer}, {columns})\n    \
              values (demo_v_layer, 'created', demo_v_at, {values})\n    \
-             returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
+             returning c.demo_kind{from} into demo_v_kind{into};\n  \
              if not found then\n    if demo_v_was_there then\n{OFF}      \
              insert into demo_changes.{table} ({layer}, {columns}) values (demo_v_layer, 'deleted', demo_v_at, {tombstone});\n    \
              end if;\n{BACK}    return null;\n  end if;\n  \
@@ -541,7 +545,7 @@ impl Triggers<'_> {
             "  insert into demo_changes.{table} as c (demo_layer, demo_kind, demo_changed_at, {columns})\n    \
              values (demo_v_layer, 'created', demo_v_at, {values})\n    \
              on conflict (demo_layer, {key}) do update set demo_kind = 'edited', demo_changed_at = demo_v_at, {set}\n    \
-             where c.demo_kind = 'deleted'\n    returning c.demo_kind, {from} into demo_v_kind, {into};\n  \
+             where c.demo_kind = 'deleted'\n    returning c.demo_kind{from} into demo_v_kind{into};\n  \
              if not found or (demo_v_kind = 'created' and exists (select 1 from public.{table} b where {same})) then\n    {raise};\n  end if;\n",
             table = self.table,
             columns = columns.join(", "),
@@ -552,15 +556,23 @@ impl Triggers<'_> {
         let mut body = self.refuse_given_values(true);
         body.push_str(&self.refuse_without_partition());
         let mut declarations = Self::DECLARATIONS.to_owned();
+        let has_keys = self.spec.foreign_keys.iter().any(|key| !key.deferred);
         if self.has_host_triggers() {
             body.push_str(&self.insert_with_host_triggers());
             declarations.push_str(&self.host_declarations());
+        } else if has_keys && self.knows_parents_first() {
+            declarations.push_str("  demo_v_orphan text := '';\n");
+            body.push_str(&self.look_for_parents());
+            body.push_str(&write);
+            body.push_str("  if demo_v_orphan <> '' then\n    demo_v_orphan := set_config('demo.orphan', '', true);\n  end if;\n");
         } else {
             body.push_str(&write);
         }
         body.push_str(&self.refuse_unique_clash(true));
-        if self.spec.foreign_keys.iter().any(|key| !key.deferred) {
-            body.push_str(&self.mark_unsettled(&[own_name(self.spec, "settle_insert")]));
+        if has_keys {
+            if !self.knows_parents_first() {
+                body.push_str(&self.mark_unsettled(&[own_name(self.spec, "settle_insert")]));
+            }
             // It has come under a tombstone's key, which was updated.
             body.push_str("  if demo_v_kind = 'edited' then\n");
             body.push_str(&self.mark_unsettled(&[own_name(self.spec, "settle_update")]));
@@ -569,6 +581,25 @@ impl Triggers<'_> {
         body.push_str(self.tracking());
         body.push_str("  return new;\n");
         self.function("insert", &declarations, &body) + &self.instead_of("insert", "insert")
+    }
+
+    /// Whether the parents of a new row can be looked for before it is written: its values are what the statement gives. A
+    /// trigger of the host's may give it others, and a generated column has none yet.
+    fn knows_parents_first(&self) -> bool {
+        let mut keys = self.spec.foreign_keys.iter().filter(|key| !key.deferred).flat_map(|key| &key.columns);
+        !self.has_host_triggers() && keys.all(|&at| self.spec.columns[at].generated.is_none())
+    }
+
+    /// Has the queue take a new row up where a parent is not seen yet, which the same statement may still bring. One whose
+    /// parents are there needs no second look: whatever takes a parent away finds its children itself. Naming queues to be
+    /// settled costs more than looking (docs/performance.md, "PostgreSQL: a single write").
+    fn look_for_parents(&self) -> String {
+        let keys = self.spec.foreign_keys.iter().filter(|key| !key.deferred);
+        format!(
+            "  if {} then\n    demo_v_orphan := set_config('demo.orphan', '1', true);\n{}  end if;\n",
+            join(keys.map(|key| format!("({})", self.misses_parent(key))), " or "),
+            self.mark_unsettled(&[own_name(self.spec, "settle_insert")])
+        )
     }
 
     /// Finds the row in the layer; a base row is copied there first, exactly, so that whatever watches the change
@@ -608,7 +639,7 @@ impl Triggers<'_> {
         let set = join(columns.iter().map(|name| format!("{name} = new.{name}")), ", ");
         let write = format!(
             "update demo_changes.{table} c set demo_kind = demo_v_kind, demo_changed_at = demo_v_at, {set}\n    \
-             where c.demo_layer = demo_v_layer and {same_c_old} returning {from}",
+             where c.demo_layer = demo_v_layer and {same_c_old} returning c.demo_kind{from}",
             table = self.table,
             same_c_old = same_key(self.spec, "c", "old"),
         );
@@ -625,11 +656,11 @@ impl Triggers<'_> {
             // One statement, so that triggers which run after it find the old row gone.
             format!(
                 "{ON}  with moved as ({write}), buried as ({bury} and demo_v_was_base and exists (select 1 from moved))\n    \
-                 select moved.* into {into} from moved;\n{}{BACK}",
+                 select moved.* into demo_v_kind{into} from moved;\n{}{BACK}",
                 self.skipped_by_host()
             )
         } else {
-            format!("  {write} into {into};\n  if demo_v_was_base then\n    {bury};\n  end if;\n")
+            format!("  {write} into demo_v_kind{into};\n  if demo_v_was_base then\n    {bury};\n  end if;\n")
         };
         let mut change = self.take_into_layer();
         let _ = write!(
@@ -689,25 +720,24 @@ impl Triggers<'_> {
     }
 
     /// An update that neither the key nor a foreign key notices: nothing has to see the row as it was, so that a base
-    /// row comes into the layer as it is to be.
+    /// row comes into the layer as it is to be. A row that is gone is left so.
     fn update_in_place(&self) -> String {
         let columns = writable(self.spec);
         let (from, into) = self.returning_into_new();
-        let names = columns.join(", ");
-        let values = join(columns.iter().map(|name| format!("new.{name}")), ", ");
-        let set = join(columns.iter().map(|name| format!("{name} = new.{name}")), ", ");
         format!(
-            "    select c.demo_kind into demo_v_kind from demo_changes.{table} c where c.demo_layer = demo_v_layer and {same_c};\n    \
+            "    update demo_changes.{table} c set demo_changed_at = demo_v_at, {set}\n      \
+             where c.demo_layer = demo_v_layer and {same_c} and c.demo_kind <> 'deleted'\n      \
+             returning c.demo_kind{from} into demo_v_kind{into};\n    \
              if not found then\n      \
              insert into demo_changes.{table} as c (demo_layer, demo_kind, demo_changed_at, {names})\n        \
              select demo_v_layer, 'edited', demo_v_at, {values} from public.{table} b where {same_b}\n        \
-             returning {from} into {into};\n      \
-             if not found then\n        return null;\n      end if;\n      demo_v_kind := 'edited';\n    \
-             elsif demo_v_kind = 'deleted' then\n      return null;\n    else\n      \
-             update demo_changes.{table} c set demo_changed_at = demo_v_at, {set}\n        \
-             where c.demo_layer = demo_v_layer and {same_c} returning {from} into {into};\n    \
-             end if;\n",
+             on conflict (demo_layer, {key}) do nothing returning c.demo_kind{from} into demo_v_kind{into};\n      \
+             if not found then\n        return null;\n      end if;\n    end if;\n",
             table = self.table,
+            set = join(columns.iter().map(|name| format!("{name} = new.{name}")), ", "),
+            names = columns.join(", "),
+            values = join(columns.iter().map(|name| format!("new.{name}")), ", "),
+            key = key_names(self.spec).join(", "),
             same_c = same_key(self.spec, "c", "old"),
             same_b = same_key(self.spec, "b", "old"),
         )
@@ -884,6 +914,11 @@ impl Triggers<'_> {
             join(watched.iter().map(|name| differs(&format!("new.{name}"), &format!("old.{name}"))), " or ");
         for event in ["insert", "update", "delete"] {
             let when = match event {
+                "insert" if !at_commit && self.knows_parents_first() => {
+                    "new.demo_kind = 'created' and new.demo_layer = demo.live_layer() and \
+                     current_setting('demo.orphan', true) = '1'"
+                        .to_owned()
+                }
                 "insert" => "new.demo_kind = 'created' and new.demo_layer = demo.live_layer()".to_owned(),
                 "update" => format!(
                     "new.demo_layer = old.demo_layer and new.demo_layer = demo.live_layer() and \
@@ -903,11 +938,10 @@ impl Triggers<'_> {
         sql
     }
 
-    /// Checks that the parent of a row is seen, unless the row has changed again since. It may have another key by
-    /// then: any row that still refers to what is missing is one too many.
-    fn check_parent(&self, key: &ForeignKeySpec) -> String {
+    /// Whether a row refers to a parent that is not seen.
+    fn misses_parent(&self, key: &ForeignKeySpec) -> String {
         let columns: Vec<String> = key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
-        let parents: Vec<String> = key.parent_columns.iter().map(|name| quote(name)).collect();
+        let parents = key.parent_columns.iter().map(|name| quote(name));
         let are =
             |what: &str, all: &str| join(columns.iter().map(|name| format!("new.{name} is {what}")), all);
         let (refers, is_mixed) = if key.full {
@@ -916,19 +950,29 @@ impl Triggers<'_> {
             (are("not null", " and "), String::new())
         };
         format!(
-            "  if tg_op <> 'DELETE' and new.demo_kind <> 'deleted' and {refers}\n    \
+            "{refers} and ({is_mixed}not exists (select 1 from {parent} p where {is_parent}))",
+            parent = self.seen(&key.parent),
+            is_parent = join(parents.zip(&columns).map(|(p, c)| format!("p.{p} = new.{c}")), " and "),
+        )
+    }
+
+    /// Checks that the parent of a row is seen, unless the row has changed again since. It may have another key by
+    /// then: any row that still refers to what is missing is one too many.
+    fn check_parent(&self, key: &ForeignKeySpec) -> String {
+        let columns: Vec<String> = key.columns.iter().map(|&at| quote(&self.spec.columns[at].name)).collect();
+        format!(
+            "  if tg_op <> 'DELETE' and new.demo_kind <> 'deleted'\n    \
              and (tg_op = 'INSERT' or old.demo_kind = 'deleted' or {changed})\n    \
-             and ({is_mixed}not exists (select 1 from {parent} p where {is_parent}))\n    \
+             and {misses_parent}\n    \
              and exists (select 1 from demo_changes.{table} c where c.demo_layer = new.demo_layer and c.demo_kind <> 'deleted' and {same_values}) then\n    \
              raise exception {message} using errcode = 'foreign_key_violation', constraint = {name}, table = {table_name}, schema = 'public',\n      \
              detail = format({detail}, concat_ws(', ', {values})){ROW_BY_ROW};\n  end if;\n",
             changed =
                 join(columns.iter().map(|name| format!("new.{name} is distinct from old.{name}")), " or "),
+            misses_parent = self.misses_parent(key),
             table = self.table,
             same_values =
                 join(columns.iter().map(|name| format!("c.{name} is not distinct from new.{name}")), " and "),
-            parent = self.seen(&key.parent),
-            is_parent = join(parents.iter().zip(&columns).map(|(p, c)| format!("p.{p} = new.{c}")), " and "),
             message = literal(&format!(
                 "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
                 self.spec.name, key.name
