@@ -1,10 +1,12 @@
-//! The database, the clock and the ids, and the one way from an async worker to them.
+//! The database, the clock and the ids, and the ways from an async worker to them.
 
 use std::sync::Arc;
 
+use actix_web::rt::time::timeout;
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use demo_reset_persistence::Database;
+use demo_reset_persistence::{Database, Error as EngineError, PoolStatus};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids, System};
@@ -16,6 +18,19 @@ pub struct Engine {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+}
+
+/// How many units of work are let through to a pool beyond its connections: they wait there, each on a thread, so that none
+/// of the connections stands idle until the next one is told that it may come.
+const AHEAD: u32 = 8;
+
+/// Turns at the connections of a pool. Requests wait for them in a row and as tasks. In front of the pool each would
+/// wait on a thread of its own, and whoever comes would pass those who wait (docs/performance.md, "HTTP").
+fn turns(pool: Option<&PoolStatus>) -> Arc<Semaphore> {
+    let connections = pool.map_or(0, |pool| pool.max);
+    Arc::new(Semaphore::new((connections + AHEAD) as usize))
 }
 
 impl Engine {
@@ -26,7 +41,11 @@ impl Engine {
 
     /// With a clock and ids of the caller's.
     pub fn with(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids }
+        let pools = database.pools();
+        let readers = turns(pools.first());
+        // Writers may have a pool of their own.
+        let writers = if pools.len() > 1 { turns(pools.last()) } else { Arc::clone(&readers) };
+        Self { database, clock, ids, readers, writers }
     }
 
     /// The time now.
@@ -44,7 +63,62 @@ impl Engine {
         &self.database
     }
 
-    /// Runs `work`, which may wait for the database or compute for long, on a thread where that harms nobody.
+    /// Runs `work`, which reads the database, on a thread where waiting for it harms nobody, when it is its turn at
+    /// a connection.
+    ///
+    /// # Errors
+    /// What `work` refuses or fails at; [`EngineError::Unavailable`] where its turn does not come in the time that a
+    /// connection is waited for.
+    pub async fn reading<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        ApiError: From<E>,
+    {
+        self.in_turn(&self.readers, work).await
+    }
+
+    /// [`Engine::reading`] for work that writes, and may read besides.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn writing<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        ApiError: From<E>,
+    {
+        self.in_turn(&self.writers, work).await
+    }
+
+    async fn in_turn<T, E>(
+        &self,
+        turns: &Arc<Semaphore>,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        ApiError: From<E>,
+    {
+        let turn = timeout(self.database.connection_timeout(), Arc::clone(turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| EngineError::Unavailable("every connection is taken".to_owned()))?;
+        self.blocking(move |engine| {
+            // Kept until the work is done, also where nobody waits for it any more.
+            let _turn = turn;
+            work(engine)
+        })
+        .await
+    }
+
+    /// Runs `work`, which may wait or compute for long, on a thread where that harms nobody, at once: for what must not wait
+    /// behind requests, or must not keep them waiting.
     ///
     /// # Errors
     /// What `work` refuses or fails at.

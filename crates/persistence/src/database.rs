@@ -905,6 +905,11 @@ impl Database {
         }
     }
 
+    /// How long a caller waits for a connection.
+    pub fn connection_timeout(&self) -> Duration {
+        self.inner.options.connection_timeout
+    }
+
     /// How long things are kept here.
     pub fn retention(&self) -> Retention {
         self.inner.options.retention

@@ -173,7 +173,7 @@ async fn me(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
-    let found = state.engine().blocking(move |engine| {
+    let found = state.engine().reading(move |engine| {
         engine.database().read_base(|conn| user_fetch(conn, user.organization_id, user.id))
     });
     let gone = ApiError::Unauthorized { reason: "The user of this token does not exist any more." };
@@ -188,7 +188,7 @@ async fn demo_people(request: HttpRequest, state: web::Data<AppState>) -> Result
         return Err(ApiError::NoRoute);
     }
     refuse_parameters(&request)?;
-    let found = state.engine().blocking(|engine| engine.database().read_base(compliance::demo_people));
+    let found = state.engine().reading(|engine| engine.database().read_base(compliance::demo_people));
     let describe = |(user, organization): (User, String)| {
         json!({
             "email": user.email,

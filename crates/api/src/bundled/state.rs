@@ -93,7 +93,7 @@ impl AppState {
         work: impl FnOnce(&mut AnyConnection, Uuid) -> compliance::Result<T> + Send + 'static,
     ) -> Result<T, ApiError> {
         let user = user.clone();
-        let done = self.engine.blocking(move |engine| {
+        let done = self.engine.reading(move |engine| {
             let (key, new_id) = (user.session_key()?, SessionId(engine.new_id()));
             let read = |conn: &mut AnyConnection| work(conn, user.organization_id);
             Ok::<_, ApiError>(engine.database().read_as(&key, new_id, engine.now(), read)?)
@@ -110,7 +110,7 @@ impl AppState {
     ) -> Result<T, ApiError> {
         self.write_limiter.check(user.id)?;
         let user = user.clone();
-        let done = self.engine.blocking(move |engine| {
+        let done = self.engine.writing(move |engine| {
             let (key, new_id) = (user.session_key()?, SessionId(engine.new_id()));
             let now = engine.now();
             let actor = Actor { organization_id: user.organization_id, user_id: user.id, name: user.name };

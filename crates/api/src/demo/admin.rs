@@ -41,7 +41,7 @@ async fn stats<U: SessionUser>(
     let key = administrator(&user)?;
     refuse_parameters(&request)?;
     let stats =
-        state.engine.blocking(move |engine| engine.database().stats(Some(key.organization()), engine.now()));
+        state.engine.reading(move |engine| engine.database().stats(Some(key.organization()), engine.now()));
     let stats = stats.await?;
     Ok(fresh(json!({
         "base": state.names.base_counts(&stats.base),
@@ -73,7 +73,7 @@ async fn sessions<U: SessionUser>(
     let key = administrator(&user)?;
     let page = PageRequest::<(i64, Uuid)>::of(&request)?;
     let after = page.after.map(|(micros, id)| (Reverse(micros), id));
-    let listed = state.engine.blocking(move |engine| engine.database().sessions(Some(key.organization())));
+    let listed = state.engine.reading(move |engine| engine.database().sessions(Some(key.organization())));
     let mut all = listed.await?;
     all.sort_by_key(order);
     let total = all.len();
@@ -117,7 +117,7 @@ async fn reset<U: SessionUser>(
 
 async fn cleanup<U: SessionUser>(user: U, state: State) -> Result<HttpResponse, ApiError> {
     let key = administrator(&user)?;
-    let cleaned = state.engine.blocking(move |engine| {
+    let cleaned = state.engine.writing(move |engine| {
         let mut new_id = || ArchiveId(engine.new_id());
         engine.database().cleanup_organization(key.organization(), engine.now(), &mut new_id)
     });

@@ -65,7 +65,7 @@ async fn changes<U: SessionUser>(
     let key = user.session_key()?;
     let filter = ChangeFilter { kind, ..change_filter(&state.names, &key, entity_type, entity_id)? };
     let trails = state.names.trails();
-    let listed = state.engine.blocking(move |engine| {
+    let listed = state.engine.reading(move |engine| {
         let session = session_of(engine, &key)?;
         engine.database().changes_of(session.id, &trails, &filter, after.as_ref(), page.limit + 1)
     });
@@ -137,7 +137,7 @@ async fn archives<U: SessionUser>(
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
     let key = user.session_key()?;
-    let listed = state.engine.blocking(move |engine| {
+    let listed = state.engine.reading(move |engine| {
         let session = session_of(engine, &key)?;
         Ok::<_, EngineError>((engine.database().archives(session.id)?, engine.now()))
     });
@@ -155,7 +155,7 @@ async fn archive<U: SessionUser>(
     let page = PageRequest::<(String, String)>::of(&request)?;
     let after = page.after.map(|(table, key)| RecordPosition { table, key });
     let key = user.session_key()?;
-    let found = state.engine.blocking(move |engine| {
+    let found = state.engine.reading(move |engine| {
         let session = session_of(engine, &key)?;
         let archives = engine.database().archives(session.id)?;
         // An archive of another session is answered like one that does not exist.

@@ -159,7 +159,7 @@ async fn session<U: SessionUser>(
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
     let key = user.session_key()?;
-    let found = state.engine.blocking(move |engine| {
+    let found = state.engine.reading(move |engine| {
         let session = session_of(engine, &key)?;
         let counts = engine.database().change_counts(session.id)?;
         Ok::<_, EngineError>((session, counts))
@@ -190,7 +190,7 @@ async fn preview<U: SessionUser>(
 ) -> Result<HttpResponse, ApiError> {
     refuse_parameters(&request)?;
     let key = user.session_key()?;
-    let counts = state.engine.blocking(move |engine| {
+    let counts = state.engine.reading(move |engine| {
         let session = session_of(engine, &key)?;
         engine.database().change_counts(session.id)
     });

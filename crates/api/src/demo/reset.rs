@@ -140,7 +140,7 @@ pub(super) async fn reset_session(
 ) -> Result<HttpResponse, ApiError> {
     let records = asked.record_keys(&state.names, owner)?;
     let names = state.names.clone();
-    let done = state.engine.blocking(move |engine| {
+    let done = state.engine.writing(move |engine| {
         let session = find(engine)?;
         let database = engine.database();
         let base = database.base_counts()?;
@@ -224,7 +224,7 @@ pub(super) async fn undo<U: SessionUser>(
     let idempotency = idempotency_key(&request, &body)?;
     let key = user.session_key()?;
     let names = state.names.clone();
-    let undone = state.engine.blocking(move |engine| {
+    let undone = state.engine.writing(move |engine| {
         let session = session_of(engine, &key)?.id;
         let new_id = ArchiveId(engine.new_id());
         let request = UndoRequest { session, wanted, on_conflict, new_id, now: engine.now() };
