@@ -62,6 +62,11 @@ impl Error {
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { errors: vec![FieldError::new(field, message)] }
     }
+
+    /// Whether the value of this field was not accepted.
+    pub fn names(&self, field: &str) -> bool {
+        matches!(self, Self::Invalid { errors } if errors.iter().any(|error| error.field == field))
+    }
 }
 
 impl From<EngineError> for Error {

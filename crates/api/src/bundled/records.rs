@@ -420,10 +420,14 @@ async fn create<R: Record>(
     }
     let new = New::<R::Content>::parse(&body)?;
     let create = state.write(&user, None, move |conn, writer, id| {
-        if let Some(parent) = parent {
-            R::check_parent(conn, writer.actor.organization_id, parent)?;
-        }
-        R::create(conn, writer, id, new)
+        R::create(conn, writer, id, new).map_err(|refusal| match (R::PARENT, parent) {
+            // One that there is not is no field of the body.
+            (Some(field), Some(parent)) if refusal.names(field) => {
+                let organization = writer.actor.organization_id;
+                R::check_parent(conn, organization, parent).err().unwrap_or(refusal)
+            }
+            _ => refusal,
+        })
     });
     let record = create.await?;
     let location = format!("{BASE_PATH}{}/{}", R::PATH, record.id());
