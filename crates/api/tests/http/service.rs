@@ -15,6 +15,7 @@ on_each_database! {
     a_scheduled_cleanup_is_seen_in_the_stats_and_the_metrics,
     writes_beyond_the_limit_are_refused_and_others_go_on,
     a_full_session_is_told_so_and_can_be_reset,
+    requests_beyond_the_connections_wait_for_their_turn,
 }
 
 /// The value of one line of the metrics.
@@ -131,6 +132,26 @@ async fn a_full_session_is_told_so_and_can_be_reset(backend: Backend) {
     ben.create("/cases", json!({ "details": "x" })).await;
     ann.reset().await;
     ann.create("/cases", json!({ "details": "x" })).await;
+}
+
+async fn requests_beyond_the_connections_wait_for_their_turn(backend: Backend) {
+    let one = OpenOptions { readers: 1, ..OpenOptions::default() };
+    let config = ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() };
+    let ann = Server::opened(backend, one, config).await.sign_in(ANN).await;
+    let ask = |number: usize| {
+        let ann = ann.clone();
+        actix_web::rt::spawn(async move {
+            match number % 4 {
+                0 => ann.post("/cases", json!({ "details": "x" })).await.expect(201),
+                _ => ann.get("/cases?limit=1").await.expect(200),
+            };
+        })
+    };
+    let asked: Vec<_> = (0..60).map(ask).collect();
+    for answered in asked {
+        answered.await.unwrap();
+    }
+    assert_eq!(ann.total("/cases").await, 3 + 15);
 }
 
 fn demo_now() -> chrono::DateTime<chrono::Utc> {

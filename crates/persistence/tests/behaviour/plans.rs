@@ -414,6 +414,32 @@ fn on_postgresql_a_statement_that_changes_all_rows_reads_no_emptied_change_table
     }
 }
 
+/// What every queue of foreign keys does in the next test.
+const TELL: &str = "do $$ declare queue regprocedure; begin
+  for queue in select oid from pg_proc
+    where pronamespace = 'demo_changes'::regnamespace and proname like 'demo_settle_%'
+  loop
+    execute format('create or replace function %s returns trigger language plpgsql as %L',
+      queue, 'begin raise exception ''queued''; end');
+  end loop;
+end $$";
+
+/// Naming queues, and a deferred trigger for each row, cost more than looking the parents up.
+#[test]
+fn on_postgresql_a_new_row_whose_parents_are_seen_is_not_queued() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let fixture = Fixture::library(Backend::Postgres);
+    let AnyConnection::Postgres(mut owner) = fixture.outsider() else { unreachable!() };
+    owner.batch_execute(TELL).unwrap();
+    let session = fixture.session("ann");
+    session.write("insert into books (isbn, title, author_id) values ('x', 'X', 1)").unwrap();
+    let later = "insert into authors (id, name, mentor_id) values (20, 'Eve', 21), (21, 'Fay', 1)";
+    let queued = session.write(later).unwrap_err();
+    assert!(queued.to_string().contains("queued"), "{queued}");
+}
+
 /// A key whose columns another index holds too, in its order but for one between them.
 const PREFIXED: &str = "
 create table entries (shop integer, id integer, page integer not null, primary key (shop, id));
