@@ -590,13 +590,14 @@ impl Triggers<'_> {
         !self.has_host_triggers() && keys.all(|&at| self.spec.columns[at].generated.is_none())
     }
 
-    /// Has the queue take a new row up where a parent is not seen yet, which the same statement may still bring. One whose
-    /// parents are there needs no second look: whatever takes a parent away finds its children itself. Naming queues to be
-    /// settled costs more than looking (docs/performance.md, "PostgreSQL: a single write").
+    /// Has the queue take a new row up where a parent is not seen yet, which the same statement may still bring, or where the
+    /// statement does more than INSERT, and may still take it away. Naming queues to be settled costs more than looking
+    /// (docs/performance.md, "PostgreSQL: a single write").
     fn look_for_parents(&self) -> String {
         let keys = self.spec.foreign_keys.iter().filter(|key| !key.deferred);
         format!(
-            "  if {} then\n    demo_v_orphan := set_config('demo.orphan', '1', true);\n{}  end if;\n",
+            "  if current_setting('demo.alone', true) is distinct from '1' or {} then\n    \
+             demo_v_orphan := set_config('demo.orphan', '1', true);\n{}  end if;\n",
             join(keys.map(|key| format!("({})", self.misses_parent(key))), " or "),
             self.mark_unsettled(&[own_name(self.spec, "settle_insert")])
         )

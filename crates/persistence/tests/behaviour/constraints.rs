@@ -126,6 +126,17 @@ on_each_database! { fn foreign_keys_are_checked_at_the_end_of_the_statement(back
     ]);
 }}
 
+/// SQLite has no WITH that writes.
+#[test]
+fn on_postgresql_a_row_whose_parent_goes_with_the_same_statement_is_refused() {
+    if !Backend::Postgres.is_there() {
+        return;
+    }
+    let child = "insert into reviews values ('2', 'yan', 3) returning isbn";
+    let parent = "delete from books where isbn = '2' and exists (select 1 from child)";
+    same(Backend::Postgres, &[&format!("with child as ({child}) {parent}"), child]);
+}
+
 on_each_database! { fn deleting_a_parent_does_what_its_references_say(backend) {
     same(backend, &[
         "delete from authors where id = 2",

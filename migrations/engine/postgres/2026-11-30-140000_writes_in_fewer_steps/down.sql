@@ -1,3 +1,21 @@
+create or replace function demo.guard_write() returns trigger language plpgsql as $$
+begin
+  if coalesce(current_setting('demo.mode', true), '') <> 'write' then
+    raise exception 'demo-reset: not bound for writing'
+      using errcode = '40001', hint = 'Begin the transaction with select demo.use_session(organization, user).';
+  end if;
+  if demo.writes_in_snapshot(demo.bound_session_number()) is distinct from current_setting('demo.writes')::bigint then
+    raise exception 'demo-reset: the statement began before its session was bound for writing'
+      using errcode = '40001', hint = 'Run demo.use_session in a statement of its own, and try again.';
+  end if;
+  if pg_trigger_depth() = 1 then
+    perform set_config('demo.statement_layer', current_setting('demo.layer'), true),
+      set_config('demo.counting', '1', true);
+  end if;
+  return null;
+end
+$$;
+
 create function demo.take_count(change_table oid, kind text) returns bigint language plpgsql as $$
 declare
   counter constant text := 'demo.' || kind || '_' || change_table;

@@ -109,3 +109,25 @@ end
 $$;
 
 drop function demo.take_count(oid, text);
+
+-- Tells triggers of rows whether their statement is an INSERT and nothing else: after a data-modifying WITH a parent that a new row
+-- has found may be gone when the statement ends, which refuses the row. Other texts that look as if they had one only lose time.
+create or replace function demo.guard_write() returns trigger language plpgsql as $$
+begin
+  if coalesce(current_setting('demo.mode', true), '') <> 'write' then
+    raise exception 'demo-reset: not bound for writing'
+      using errcode = '40001', hint = 'Begin the transaction with select demo.use_session(organization, user).';
+  end if;
+  if demo.writes_in_snapshot(demo.bound_session_number()) is distinct from current_setting('demo.writes')::bigint then
+    raise exception 'demo-reset: the statement began before its session was bound for writing'
+      using errcode = '40001', hint = 'Run demo.use_session in a statement of its own, and try again.';
+  end if;
+  if pg_trigger_depth() = 1 then
+    perform set_config('demo.statement_layer', current_setting('demo.layer'), true),
+      set_config('demo.counting', '1', true),
+      set_config('demo.alone', case when tg_op = 'INSERT' and current_query() ~* '^\s*insert\M'
+        and current_query() !~* '\mwith\M' then '1' else '' end, true);
+  end if;
+  return null;
+end
+$$;
