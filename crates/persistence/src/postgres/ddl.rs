@@ -913,14 +913,13 @@ impl Triggers<'_> {
         let watched = self.watched_columns();
         let changed =
             join(watched.iter().map(|name| differs(&format!("new.{name}"), &format!("old.{name}"))), " or ");
+        let looks_first = !at_commit && self.knows_parents_first();
+        let is_orphan = if looks_first { " and current_setting('demo.orphan', true) = '1'" } else { "" };
         for event in ["insert", "update", "delete"] {
             let when = match event {
-                "insert" if !at_commit && self.knows_parents_first() => {
-                    "new.demo_kind = 'created' and new.demo_layer = demo.live_layer() and \
-                     current_setting('demo.orphan', true) = '1'"
-                        .to_owned()
+                "insert" => {
+                    format!("new.demo_kind = 'created' and new.demo_layer = demo.live_layer(){is_orphan}")
                 }
-                "insert" => "new.demo_kind = 'created' and new.demo_layer = demo.live_layer()".to_owned(),
                 "update" => format!(
                     "new.demo_layer = old.demo_layer and new.demo_layer = demo.live_layer() and \
                      ((new.demo_kind = 'deleted') <> (old.demo_kind = 'deleted') or {changed})"
