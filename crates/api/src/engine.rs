@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::rt::time::timeout;
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use demo_reset_persistence::{Database, Error as EngineError, PoolStatus};
-use tokio::sync::Semaphore;
+use demo_reset_persistence::{Database, PoolStatus};
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids, System};
 use crate::error::ApiError;
+use crate::queue::Queue;
 
 /// A database under demo sessions, with the clock and the ids that its use cases are given.
 #[derive(Clone)]
@@ -18,19 +17,8 @@ pub struct Engine {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    readers: Arc<Semaphore>,
-    writers: Arc<Semaphore>,
-}
-
-/// How many units of work are let through to a pool beyond its connections: they wait there, each on a thread, so that none
-/// of the connections stands idle until the next one is told that it may come.
-const AHEAD: u32 = 8;
-
-/// Turns at the connections of a pool. Requests wait for them in a row and as tasks. In front of the pool each would
-/// wait on a thread of its own, and whoever comes would pass those who wait (docs/performance.md, "HTTP").
-fn turns(pool: Option<&PoolStatus>) -> Arc<Semaphore> {
-    let connections = pool.map_or(0, |pool| pool.max);
-    Arc::new(Semaphore::new((connections + AHEAD) as usize))
+    readers: Arc<Queue>,
+    writers: Arc<Queue>,
 }
 
 impl Engine {
@@ -42,9 +30,12 @@ impl Engine {
     /// With a clock and ids of the caller's.
     pub fn with(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let pools = database.pools();
-        let readers = turns(pools.first());
+        let queue = |pool: Option<&PoolStatus>| {
+            Arc::new(Queue::new(database.clone(), pool.map_or(1, |pool| pool.max)))
+        };
+        let readers = queue(pools.first());
         // Writers may have a pool of their own.
-        let writers = if pools.len() > 1 { turns(pools.last()) } else { Arc::clone(&readers) };
+        let writers = if pools.len() > 1 { queue(pools.last()) } else { Arc::clone(&readers) };
         Self { database, clock, ids, readers, writers }
     }
 
@@ -67,8 +58,8 @@ impl Engine {
     /// a connection.
     ///
     /// # Errors
-    /// What `work` refuses or fails at; [`EngineError::Unavailable`] where its turn does not come in the time that a
-    /// connection is waited for.
+    /// What `work` refuses or fails at; [`demo_reset_persistence::Error::Unavailable`] where its turn does not come in the
+    /// time that a connection is waited for.
     pub async fn reading<T, E>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
@@ -99,7 +90,7 @@ impl Engine {
 
     async fn in_turn<T, E>(
         &self,
-        turns: &Arc<Semaphore>,
+        queue: &Arc<Queue>,
         work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
     ) -> Result<T, ApiError>
     where
@@ -107,14 +98,8 @@ impl Engine {
         E: Send + 'static,
         ApiError: From<E>,
     {
-        let turn = timeout(self.database.connection_timeout(), Arc::clone(turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| EngineError::Unavailable("every connection is taken".to_owned()))?;
-        self.blocking(move |engine| {
-            // Kept until the work is done, also where nobody waits for it any more.
-            let _turn = turn;
-            work(engine)
-        })
-        .await
+        let engine = self.clone();
+        queue.run(self.database.connection_timeout(), move || work(&engine)).await
     }
 
     /// Runs `work`, which may wait or compute for long, on a thread where that harms nobody, at once: for what must not wait

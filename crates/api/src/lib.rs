@@ -15,6 +15,7 @@ mod clock;
 pub mod demo;
 mod engine;
 pub mod error;
+mod queue;
 mod request_id;
 mod routing;
 

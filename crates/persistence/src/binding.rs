@@ -90,11 +90,15 @@ pub(crate) struct Unit {
     pub(crate) now: Option<DateTime<Utc>>,
     /// A unit that writes is refused where the live layer holds as many changes.
     pub(crate) max_changes: Option<u64>,
+    /// Whether a transaction was left open on the connection, which ends with the beginning of this one: see
+    /// [`leave_open`].
+    pub(crate) ends_another: bool,
 }
 
 impl Unit {
     /// One that reads.
-    pub(crate) const READ: Self = Self { mode: Mode::Read, now: None, max_changes: None };
+    pub(crate) const READ: Self =
+        Self { mode: Mode::Read, now: None, max_changes: None, ends_another: false };
 
     /// What `demo.bind_session` and `demo.bind_user` are told of it: the mode, and the time, and the most changes.
     fn on_postgres(&self) -> (String, String, String) {
@@ -117,9 +121,10 @@ fn begin_on_postgres(mode: Mode) -> &'static str {
 }
 
 /// Begins a transaction on PostgreSQL and binds it with a call, both in one trip to the server: for a request of two or
-/// three statements each trip counts.
-fn begin_with(conn: &mut PgConnection, mode: Mode, call: &str) -> Result<()> {
-    let sql = format!("{}; select {call}", begin_on_postgres(mode));
+/// three statements each trip counts. What was left open on the connection is ended in the same trip.
+fn begin_with(conn: &mut PgConnection, unit: &Unit, call: &str) -> Result<()> {
+    let end = if unit.ends_another { "commit; " } else { "" };
+    let sql = format!("{end}{}; select {call}", begin_on_postgres(unit.mode));
     AnsiTransactionManager::begin_transaction_sql(conn, &sql).map_err(|error| {
         // Where the call fails, the transaction has begun all the same. (Where the host's own is open, nothing was sent.)
         if matches!(error, diesel::result::Error::DatabaseError(..)) {
@@ -263,15 +268,48 @@ where
     C: SessionConnection,
     E: From<Error>,
 {
-    let ended = work(conn).and_then(|value| {
+    or_roll_back(conn, |conn| {
+        let value = work(conn)?;
         conn.link().commit(mode)?;
         Ok(value)
-    });
-    ended.inspect_err(|_| {
+    })
+}
+
+/// Runs `work` in the transaction that has begun, and rolls it back where `work` fails.
+pub(crate) fn or_roll_back<C: SessionConnection, T, E>(
+    conn: &mut C,
+    work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    work(conn).inspect_err(|_| {
         // The reason for rolling back is what the caller must hear; a connection that cannot roll back is found broken when
         // it returns to the pool.
         let _ = conn.link().rollback();
     })
+}
+
+/// Ends a transaction on PostgreSQL that has read.
+pub(crate) fn end_reading(link: &mut Link<'_>) -> Result<()> {
+    link.commit(Mode::Read)
+}
+
+/// Leaves a transaction on PostgreSQL open that has read, for [`Unit::ends_another`] or [`end_left_open`]. Diesel's manager is told
+/// that none is open: the next unit begins one with a statement that ends this one first.
+///
+/// # Errors
+/// Where somebody's work has ended it.
+pub(crate) fn leave_open(link: &mut Link<'_>) -> Result<()> {
+    if let Link::Postgres(conn) = link {
+        if !is_open(*conn)? {
+            return Err(DieselError::NotInTransaction.into());
+        }
+        *AnsiTransactionManager::transaction_manager_status_mut(*conn) = TransactionManagerStatus::default();
+    }
+    Ok(())
+}
+
+/// Ends a transaction that [`leave_open`] has left. It fails where the connection is dead, which whoever uses it next finds out.
+pub(crate) fn end_left_open(link: &mut Link<'_>) {
+    let _ = link.batch("commit");
 }
 
 /// Begins a transaction that sees, and in [`Mode::Write`] writes, the world of `session`. [`finish_bound`] ends it.
@@ -284,7 +322,7 @@ pub(crate) fn begin_bound<C: SessionConnection>(conn: &mut C, session: SessionId
     if let Link::Postgres(conn) = link {
         let (mode, now, max) = unit.on_postgres();
         let call = format!("demo.bind_session('{}', {mode}, {now}, {max})", session.0);
-        return begin_with(conn, unit.mode, &call);
+        return begin_with(conn, unit, &call);
     }
     link.begin(unit.mode)?;
     bind_on_sqlite(&mut link, session, unit).inspect_err(|_| {
@@ -312,7 +350,7 @@ pub(crate) fn begin_bound_as<C: SessionConnection>(
         literal(user.user()),
         literal(&DbTime::new(touch_is_due_since(now)).to_string())
     );
-    match begin_with(conn, unit.mode, &call) {
+    match begin_with(conn, unit, &call) {
         Err(Error::UnknownSession) => Ok(false),
         begun => begun.map(|()| true),
     }

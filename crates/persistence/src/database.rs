@@ -15,11 +15,13 @@ use crate::archive::archive_list;
 use crate::attach::{AttachOptions, Attached, Claim};
 use crate::binding::{
     self, Mode, Unit, begin_bound, begin_bound_as, finish_bound, in_transaction, in_transaction_if_any,
+    or_roll_back,
 };
 use crate::connection::{AnyConnection, SessionConnection};
 use crate::counts::BaseCounts;
 use crate::error::{Error, Result};
 use crate::idempotency::UndoRequest;
+use crate::pool::{Connector, Demand, Pool, Pooled};
 use crate::reconcile::BaseReferences;
 use crate::reset::{Reset, reset};
 use crate::session;
@@ -384,44 +386,14 @@ struct Inner {
     url: DatabaseUrl,
     /// SQLite has one writer at a time; a pool of one makes writers queue in this process instead of at the file.
     /// On PostgreSQL both are the same pool.
-    writer: r2d2::Pool<Connector>,
-    readers: r2d2::Pool<Connector>,
+    writer: Pool,
+    readers: Pool,
     connector: Connector,
     options: OpenOptions,
     /// What is attached, and the base epoch that it was read in.
     attached: RwLock<(i64, Arc<Attached>)>,
     stamps: StampCache,
     base_counts: Arc<BaseCounts>,
-}
-
-/// Makes connections to either database.
-#[derive(Debug, Clone)]
-enum Connector {
-    Sqlite(sqlite::connect::Connector),
-    Postgres(postgres::connect::Connector),
-}
-
-impl r2d2::ManageConnection for Connector {
-    type Connection = AnyConnection;
-    type Error = Error;
-
-    fn connect(&self) -> Result<AnyConnection> {
-        match self {
-            Self::Sqlite(connector) => connector.connect(),
-            Self::Postgres(connector) => connector.connect(),
-        }
-    }
-
-    fn is_valid(&self, conn: &mut AnyConnection) -> Result<()> {
-        match self {
-            Self::Sqlite(connector) => connector.is_valid(conn),
-            Self::Postgres(connector) => connector.is_valid(conn),
-        }
-    }
-
-    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
-        binding::is_in_transaction(conn)
-    }
 }
 
 impl Database {
@@ -456,15 +428,7 @@ impl Database {
                 )
             }
         };
-        let pool = |size: u32| {
-            r2d2::Pool::builder()
-                .max_size(size)
-                .min_idle(Some(1))
-                // Whoever takes one finds out: see `connection` and `begin_on`.
-                .test_on_check_out(false)
-                .connection_timeout(options.connection_timeout)
-                .build(connector.clone())
-        };
+        let pool = |size| Pool::new(connector.clone(), size, options.connection_timeout);
         let readers = pool(options.readers.max(1))?;
         let writer = match url {
             DatabaseUrl::Sqlite(_) => pool(1)?,
@@ -511,27 +475,25 @@ impl Database {
         Arc::clone(&self.inner.base_counts)
     }
 
-    /// A connection of the pool, as it is.
-    fn pooled(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
-        let pool = if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers };
-        Ok(pool.get()?)
+    fn pool(&self, mode: Mode) -> &Pool {
+        if mode == Mode::Write { &self.inner.writer } else { &self.inner.readers }
+    }
+
+    fn is_on_postgres(&self) -> bool {
+        matches!(self.inner.url, DatabaseUrl::Postgres(_))
     }
 
     /// A connection of the pool that lives: a PostgreSQL that was restarted leaves dead ones there.
-    fn connection(&self, mode: Mode) -> Result<r2d2::PooledConnection<Connector>> {
-        let mut conn = self.pooled(mode)?;
-        if matches!(self.inner.url, DatabaseUrl::Postgres(_)) && !self.lives(&mut conn) {
+    fn connection(&self, mode: Mode) -> Result<Pooled> {
+        let mut conn = self.pool(mode).get()?;
+        if self.is_on_postgres() && !self.inner.connector.lives(&mut conn) {
             self.open_again(&mut conn)?;
         }
         Ok(conn)
     }
 
-    fn lives(&self, conn: &mut AnyConnection) -> bool {
-        r2d2::ManageConnection::is_valid(&self.inner.connector, conn).is_ok()
-    }
-
     fn open_again(&self, conn: &mut AnyConnection) -> Result<()> {
-        *conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+        *conn = self.inner.connector.connect()?;
         Ok(())
     }
 
@@ -543,18 +505,35 @@ impl Database {
         &self,
         mode: Mode,
         begin: impl Fn(&mut AnyConnection) -> Result<T>,
-    ) -> Result<(r2d2::PooledConnection<Connector>, T)> {
-        let mut conn = self.pooled(mode)?;
-        let begun = match begin(&mut conn) {
+    ) -> Result<(Pooled, T)> {
+        self.begin_taken((self.pool(mode).get()?, false), |conn, _| begin(conn))
+    }
+
+    /// [`Database::begin_on`] for what can end a transaction that was left open on the connection, which `begin` is told.
+    fn begin_unit<T>(
+        &self,
+        unit: &Unit,
+        begin: impl Fn(&mut AnyConnection, &Unit) -> Result<T>,
+    ) -> Result<(Pooled, T)> {
+        let taken = self.pool(unit.mode).get_as_it_is()?;
+        self.begin_taken(taken, |conn, ends_another| begin(conn, &Unit { ends_another, ..*unit }))
+    }
+
+    fn begin_taken<T>(
+        &self,
+        (mut conn, is_left_open): (Pooled, bool),
+        begin: impl Fn(&mut AnyConnection, bool) -> Result<T>,
+    ) -> Result<(Pooled, T)> {
+        let begun = match begin(&mut conn, is_left_open) {
             Err(Error::BaseReplaced) => None,
-            Err(Error::Unavailable(_)) if !self.lives(&mut conn) => None,
+            Err(Error::Unavailable(_)) if !self.inner.connector.lives(&mut conn) => None,
             begun => Some(begun?),
         };
         let begun = match begun {
             Some(begun) => begun,
             None => {
                 self.open_again(&mut conn)?;
-                begin(&mut conn)?
+                begin(&mut conn, false)?
             }
         };
         Ok((conn, begun))
@@ -566,7 +545,7 @@ impl Database {
         mode: Mode,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        work(&mut *self.connection(mode)?)
+        work(&mut **self.connection(mode)?)
     }
 
     /// Runs `work`, which looks at the base, on a connection of the pool. One that was opened over a base that has
@@ -591,8 +570,23 @@ impl Database {
         unit: &Unit,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let (mut conn, ()) = self.begin_on(unit.mode, |conn| begin_bound(conn, session, unit))?;
-        finish_bound(&mut *conn, unit.mode, work)
+        let (conn, ()) = self.begin_unit(unit, |conn, unit| begin_bound(conn, session, unit))?;
+        self.finish(conn, unit.mode, work)
+    }
+
+    /// Runs `work` in the transaction that has begun on a connection of the pool, and gives the connection back.
+    fn finish<T, E: From<Error>>(
+        &self,
+        mut conn: Pooled,
+        mode: Mode,
+        work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        if mode == Mode::Read && self.is_on_postgres() {
+            let value = or_roll_back(&mut **conn, work)?;
+            self.pool(mode).give_back_reading(conn)?;
+            return Ok(value);
+        }
+        finish_bound(&mut **conn, mode, work)
     }
 
     /// [`Database::session`] and [`Database::bound`] for a user, on one connection of the pool: waiting for one twice makes a
@@ -605,9 +599,9 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut AnyConnection) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let begin = |conn: &mut AnyConnection| begin_bound_as(conn, user, unit, now);
-        if let (mut conn, true) = self.begin_on(unit.mode, begin)? {
-            return finish_bound(&mut *conn, unit.mode, work);
+        let begin = |conn: &mut AnyConnection, unit: &Unit| begin_bound_as(conn, user, unit, now);
+        if let (conn, true) = self.begin_unit(unit, begin)? {
+            return self.finish(conn, unit.mode, work);
         }
         let session = self.session(user, new_id, now)?.id;
         self.bound(session, unit, work)
@@ -615,7 +609,8 @@ impl Database {
 
     /// A unit of work that writes, and is refused where the layer is full.
     fn writing(&self, now: DateTime<Utc>) -> Unit {
-        Unit { mode: Mode::Write, now: Some(now), max_changes: Some(self.inner.options.max_layer_changes) }
+        let max_changes = Some(self.inner.options.max_layer_changes);
+        Unit { mode: Mode::Write, now: Some(now), max_changes, ends_another: false }
     }
 
     /// What is attached in the base of `epoch`; read again where it is another one than the last time. Runs in a
@@ -666,7 +661,7 @@ impl Database {
     /// # Errors
     /// Only those of the database.
     pub fn session(&self, user: &UserKey, new_id: SessionId, now: DateTime<Utc>) -> Result<Session> {
-        if matches!(self.inner.url, DatabaseUrl::Postgres(_)) {
+        if self.is_on_postgres() {
             let get =
                 |conn: &mut AnyConnection| session::session_on_postgres(&mut conn.link(), user, new_id, now);
             return self.begin_on(Mode::Write, get).map(|(_, session)| session);
@@ -893,7 +888,7 @@ impl Database {
 
     /// The state of the pools.
     pub fn pools(&self) -> Vec<PoolStatus> {
-        let status = |name, pool: &r2d2::Pool<Connector>| {
+        let status = |name, pool: &Pool| {
             let state = pool.state();
             PoolStatus { name, open: state.connections, idle: state.idle_connections, max: pool.max_size() }
         };
@@ -903,6 +898,18 @@ impl Database {
             }
             DatabaseUrl::Postgres(_) => vec![status("connections", &self.inner.readers)],
         }
+    }
+
+    /// Says that a unit of work waits for its turn, until the answer is dropped, which should be when the unit begins. Where units
+    /// wait, on PostgreSQL a connection goes from one that has read to the next with its transaction open, which saves a trip
+    /// to the server. Whoever says so calls [`Database::end_left_open`] when none waits any more.
+    pub fn demand(&self) -> Demand {
+        self.inner.readers.demand()
+    }
+
+    /// Ends transactions that were left open for units of work that have not come: see [`Database::demand`].
+    pub fn end_left_open(&self) {
+        self.inner.readers.end_forgotten();
     }
 
     /// How long a caller waits for a connection.
@@ -1020,7 +1027,7 @@ impl Database {
     fn with_nothing_cached<T>(&self, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
         match self.inner.url {
             DatabaseUrl::Sqlite(_) => {
-                let mut conn = r2d2::ManageConnection::connect(&self.inner.connector)?;
+                let mut conn = self.inner.connector.connect()?;
                 in_transaction(&mut conn, Mode::Read, work)
             }
             DatabaseUrl::Postgres(_) => {

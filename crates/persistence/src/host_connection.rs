@@ -66,7 +66,8 @@ impl Database {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut C) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        begin_bound(conn, session, &Unit { mode: Mode::Write, now: Some(now), max_changes: None })?;
+        let unit = Unit { mode: Mode::Write, now: Some(now), ..Unit::READ };
+        begin_bound(conn, session, &unit)?;
         finish_bound(conn, Mode::Write, |conn| in_front(conn, work))
     }
 }

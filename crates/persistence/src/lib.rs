@@ -54,6 +54,7 @@ mod host;
 mod host_connection;
 mod idempotency;
 mod migrate;
+mod pool;
 mod postgres;
 mod reconcile;
 mod reset;
@@ -86,6 +87,7 @@ pub use host::{
     attach_check, detach, status, suspend,
 };
 pub use idempotency::{IdempotencyKey, ResetRequest, UndoRequest};
+pub use pool::Demand;
 pub use reconcile::{BaseReferences, HeldOverBase, Reconciliation};
 pub use search::{Matches, SearchIndex, make_search_indexes};
 pub use sql::SqlAnswer;

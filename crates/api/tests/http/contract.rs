@@ -207,7 +207,7 @@ async fn every_documented_answer_occurs(backend: Backend) {
 }
 
 /// Holds every connection of the database until what is returned is dropped.
-fn take_connections(database: &Database, backend: Backend) -> mpsc::Sender<()> {
+pub(crate) fn take_connections(database: &Database, backend: Backend) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
     let (taken, is_taken) = mpsc::channel();
     let reads = database.clone();

@@ -1,12 +1,14 @@
 //! Metrics, limits and the scheduled cleanup.
 
 use std::num::NonZeroU32;
+use std::time::Duration as StdDuration;
 
 use chrono::Duration;
 use demo_reset_api::{AppState, Engine, ServerConfig, System};
 use demo_reset_persistence::{Database, OpenOptions};
 use serde_json::{Value, json};
 
+use crate::contract::take_connections;
 use crate::fixture::{ANN, BEN, Backend, CASE, Server, no_limits, on_each_database};
 
 on_each_database! {
@@ -16,6 +18,7 @@ on_each_database! {
     writes_beyond_the_limit_are_refused_and_others_go_on,
     a_full_session_is_told_so_and_can_be_reset,
     requests_beyond_the_connections_wait_for_their_turn,
+    a_write_whose_turn_does_not_come_in_time_is_not_done_later,
 }
 
 /// The value of one line of the metrics.
@@ -152,6 +155,28 @@ async fn requests_beyond_the_connections_wait_for_their_turn(backend: Backend) {
         answered.await.unwrap();
     }
     assert_eq!(ann.total("/cases").await, 3 + 15);
+}
+
+async fn a_write_whose_turn_does_not_come_in_time_is_not_done_later(backend: Backend) {
+    let brief = OpenOptions {
+        readers: 1,
+        connection_timeout: StdDuration::from_millis(300),
+        ..OpenOptions::default()
+    };
+    let config = ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() };
+    let ann = Server::opened(backend, brief, config).await.sign_in(ANN).await;
+    let taken = take_connections(&ann.server.database, backend);
+    let asked: Vec<_> = (0..3)
+        .map(|_| {
+            let ann = ann.clone();
+            actix_web::rt::spawn(async move { ann.post("/cases", json!({ "details": "x" })).await })
+        })
+        .collect();
+    for answered in asked {
+        answered.await.unwrap().expect(503);
+    }
+    drop(taken);
+    assert_eq!(ann.total("/cases").await, 3);
 }
 
 fn demo_now() -> chrono::DateTime<chrono::Utc> {

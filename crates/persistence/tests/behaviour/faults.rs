@@ -113,7 +113,7 @@ struct TextRow {
     value: String,
 }
 
-fn texts(conn: &mut AnyConnection, query: &str) -> Vec<String> {
+pub fn texts(conn: &mut AnyConnection, query: &str) -> Vec<String> {
     let rows: Vec<TextRow> = diesel::sql_query(query).load(conn).unwrap();
     rows.into_iter().map(|row| row.value).collect()
 }

@@ -28,6 +28,7 @@ mod isolation;
 mod lost_answers;
 mod moving_base;
 mod plans;
+mod pooled;
 mod postgres_roles;
 mod random;
 mod reset_undo;
