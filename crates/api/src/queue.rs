@@ -77,8 +77,7 @@ impl Queue {
             }
             Err(_) => answered.await,
         };
-        // There is no answer where the work has panicked.
-        Ok(done.map_err(|gone| ApiError::Internal(gone.to_string()))??)
+        Ok(done.map_err(|_| ApiError::Internal("the work has panicked, or the server stops".to_owned()))??)
     }
 
     fn push(self: &Arc<Self>, work: Box<dyn FnOnce() + Send>) {
@@ -87,33 +86,50 @@ impl Queue {
         if state.threads < self.most_threads {
             state.threads += 1;
             drop(state);
-            let queue = Arc::clone(self);
-            spawn_blocking(move || queue.work_off());
+            let thread = Thread { queue: Arc::clone(self), is_counted: true };
+            spawn_blocking(move || thread.work_off());
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the threads of a queue, counted until it ends. A runtime that is shutting down drops it before it has begun.
+struct Thread {
+    queue: Arc<Queue>,
+    is_counted: bool,
+}
+
+impl Thread {
     /// Does what waits, until nothing does.
-    fn work_off(&self) {
+    fn work_off(mut self) {
         while let Some(Queued { work, demand }) = self.next() {
             // It comes for its connection now.
             drop(demand);
             // A panic is its own unit's alone: who waits for that is answered, and what is shared with others stands behind locks.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
-        self.database.end_left_open();
+        self.queue.database.end_left_open();
     }
 
-    /// What waits longest. Where nothing does, there is a thread less from now on.
-    fn next(&self) -> Option<Queued> {
-        let mut state = self.state();
+    /// What waits longest. Where nothing does, this thread counts no longer: what comes from then on begins another.
+    fn next(&mut self) -> Option<Queued> {
+        let mut state = self.queue.state();
         let next = state.waiting.pop_front();
         if next.is_none() {
             state.threads -= 1;
+            self.is_counted = false;
         }
         next
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.queue.state().threads -= 1;
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration as StdDuration;
 
 use chrono::Duration;
+use demo_reset_api::error::ApiError;
 use demo_reset_api::{AppState, Engine, ServerConfig, System};
-use demo_reset_persistence::{Database, OpenOptions};
+use demo_reset_persistence::{AnyConnection, Database, Error, OpenOptions};
 use serde_json::{Value, json};
 
 use crate::contract::take_connections;
@@ -19,6 +20,7 @@ on_each_database! {
     a_full_session_is_told_so_and_can_be_reset,
     requests_beyond_the_connections_wait_for_their_turn,
     a_write_whose_turn_does_not_come_in_time_is_not_done_later,
+    work_that_panics_takes_neither_a_thread_nor_a_connection_with_it,
 }
 
 /// The value of one line of the metrics.
@@ -177,6 +179,18 @@ async fn a_write_whose_turn_does_not_come_in_time_is_not_done_later(backend: Bac
     }
     drop(taken);
     assert_eq!(ann.total("/cases").await, 3);
+}
+
+async fn work_that_panics_takes_neither_a_thread_nor_a_connection_with_it(backend: Backend) {
+    let one = OpenOptions { readers: 1, ..OpenOptions::default() };
+    let server = Server::opened(backend, one, ServerConfig::default()).await;
+    let engine = Engine::new(server.database.clone());
+    for _ in 0..3 {
+        let panics = |_: &mut AnyConnection| -> Result<(), Error> { panic!("as this test wants it") };
+        let broken = engine.reading(move |engine| engine.database().read_base(panics)).await;
+        assert!(matches!(broken, Err(ApiError::Internal(_))), "{broken:?}");
+    }
+    engine.reading(|engine| engine.database().ready()).await.unwrap();
 }
 
 fn demo_now() -> chrono::DateTime<chrono::Utc> {
