@@ -160,11 +160,8 @@ async fn requests_beyond_the_connections_wait_for_their_turn(backend: Backend) {
 }
 
 async fn a_write_whose_turn_does_not_come_in_time_is_not_done_later(backend: Backend) {
-    let brief = OpenOptions {
-        readers: 1,
-        connection_timeout: StdDuration::from_millis(300),
-        ..OpenOptions::default()
-    };
+    let brief =
+        OpenOptions { readers: 1, connection_timeout: StdDuration::from_secs(1), ..OpenOptions::default() };
     let config = ServerConfig { sign_in_limits: no_limits(), ..ServerConfig::default() };
     let ann = Server::opened(backend, brief, config).await.sign_in(ANN).await;
     let taken = take_connections(&ann.server.database, backend);
