@@ -158,15 +158,17 @@ fn begin_on_sqlite(conn: &mut SqliteConnection, mode: Mode) -> Result<()> {
 
 /// Diesel's manager is told that no transaction is open. It may think of savepoints too, which somebody's work has left open and
 /// which have ended with the transaction: asked to commit or roll back, it would end the innermost alone.
-fn nothing_is_open(conn: &mut SqliteConnection) {
+fn nothing_is_open<C: Connection<TransactionManager = AnsiTransactionManager>>(conn: &mut C) {
     *AnsiTransactionManager::transaction_manager_status_mut(conn) = TransactionManagerStatus::default();
 }
 
+/// Refuses where somebody's work has ended the transaction: PostgreSQL would only warn of a COMMIT.
+fn must_be_open(conn: &mut PgConnection) -> Result<()> {
+    if is_open(conn)? { Ok(()) } else { Err(DieselError::NotInTransaction.into()) }
+}
+
 fn commit_on_postgres(conn: &mut PgConnection, mode: Mode) -> Result<()> {
-    // Where somebody's work has ended the transaction, PostgreSQL would only warn.
-    if !is_open(conn)? {
-        return Err(DieselError::NotInTransaction.into());
-    }
+    must_be_open(conn)?;
     // After a statement that failed PostgreSQL rolls back when it is told to commit, and says that all is well; any other
     // statement it refuses. This one changes nothing. (Diesel learns by itself that no transaction is open.)
     conn.batch_execute(match mode {
@@ -206,7 +208,7 @@ impl Link<'_> {
         match self {
             Self::Sqlite(conn) => {
                 Fixed::<Commit, 0>::new([]).execute(*conn)?;
-                nothing_is_open(conn);
+                nothing_is_open(*conn);
                 Ok(())
             }
             Self::Postgres(conn) => commit_on_postgres(conn, mode),
@@ -299,10 +301,8 @@ pub(crate) fn end_reading(link: &mut Link<'_>) -> Result<()> {
 /// Where somebody's work has ended it.
 pub(crate) fn leave_open(link: &mut Link<'_>) -> Result<()> {
     if let Link::Postgres(conn) = link {
-        if !is_open(*conn)? {
-            return Err(DieselError::NotInTransaction.into());
-        }
-        *AnsiTransactionManager::transaction_manager_status_mut(*conn) = TransactionManagerStatus::default();
+        must_be_open(conn)?;
+        nothing_is_open(*conn);
     }
     Ok(())
 }

@@ -486,7 +486,7 @@ impl Database {
     /// A connection of the pool that lives: a PostgreSQL that was restarted leaves dead ones there.
     fn connection(&self, mode: Mode) -> Result<Pooled> {
         let mut conn = self.pool(mode).get()?;
-        if self.is_on_postgres() && !self.inner.connector.lives(&mut conn) {
+        if !self.inner.connector.lives(&mut conn) {
             self.open_again(&mut conn)?;
         }
         Ok(conn)

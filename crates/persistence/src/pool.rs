@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+
 use crate::binding;
-use crate::connection::{AnyConnection, Link, SessionConnection};
+use crate::connection::{AnyConnection, SessionConnection};
 use crate::error::{Error, Result};
 use crate::{postgres, sqlite};
 
@@ -26,18 +28,17 @@ impl Connector {
     /// Makes a connection.
     pub(crate) fn connect(&self) -> Result<AnyConnection> {
         match self {
-            Self::Sqlite(connector) => r2d2::ManageConnection::connect(connector),
-            Self::Postgres(connector) => r2d2::ManageConnection::connect(connector),
+            Self::Sqlite(connector) => connector.connect(),
+            Self::Postgres(connector) => connector.connect(),
         }
     }
 
-    /// Whether the database answers on a connection.
+    /// Whether the database answers on a connection. On SQLite nobody is there who might not.
     pub(crate) fn lives(&self, conn: &mut AnyConnection) -> bool {
-        let answer = match self {
-            Self::Sqlite(connector) => r2d2::ManageConnection::is_valid(connector, conn),
-            Self::Postgres(connector) => r2d2::ManageConnection::is_valid(connector, conn),
-        };
-        answer.is_ok()
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(_) => conn.batch_execute("select 1").is_ok(),
+        }
     }
 }
 
@@ -76,12 +77,6 @@ impl Deref for Connection {
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut AnyConnection {
         &mut self.conn
-    }
-}
-
-impl SessionConnection for Connection {
-    fn link(&mut self) -> Link<'_> {
-        self.conn.link()
     }
 }
 
@@ -150,11 +145,7 @@ impl Pool {
 
     /// A connection, on which no transaction is open.
     pub(crate) fn get(&self) -> Result<Pooled> {
-        let (mut conn, is_left_open) = self.get_as_it_is()?;
-        if is_left_open {
-            binding::end_left_open(&mut conn.link());
-        }
-        Ok(conn)
+        self.get_as_it_is().map(ended)
     }
 
     /// A connection, and whether a transaction was left open on it, which is the caller's to end.
@@ -198,11 +189,8 @@ impl Pool {
     pub(crate) fn end_forgotten(&self) {
         let mut looked_at = Vec::new();
         while self.wanted.load(Ordering::SeqCst) < 0 {
-            let Some((mut conn, is_left_open)) = self.connections.try_get().map(taken_over) else { break };
-            if is_left_open {
-                binding::end_left_open(&mut conn.link());
-            }
-            looked_at.push(conn);
+            let Some(conn) = self.connections.try_get().map(taken_over) else { break };
+            looked_at.push(ended(conn));
         }
     }
 }
@@ -211,4 +199,12 @@ impl Pool {
 fn taken_over(mut conn: Pooled) -> (Pooled, bool) {
     let is_left_open = conn.left_open.take().is_some();
     (conn, is_left_open)
+}
+
+/// A connection on which nothing is open any more.
+fn ended((mut conn, is_left_open): (Pooled, bool)) -> Pooled {
+    if is_left_open {
+        binding::end_left_open(&mut conn.link());
+    }
+    conn
 }

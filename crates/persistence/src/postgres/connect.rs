@@ -118,28 +118,12 @@ impl Connector {
         Self { url, role: APPLICATION_ROLE.to_owned(), lock_timeout }
     }
 
-    fn connect(&self) -> Result<AnyConnection> {
+    /// Makes a connection.
+    pub(crate) fn connect(&self) -> Result<AnyConnection> {
         let mut conn = open(&self.url)?;
         let mut link = Link::Postgres(&mut conn);
         work_as(&mut link, &self.role)?;
         link.batch(&format!("{PLANNER} set lock_timeout = {}", self.lock_timeout.as_millis()))?;
         Ok(AnyConnection::Postgres(conn))
-    }
-}
-
-impl r2d2::ManageConnection for Connector {
-    type Connection = AnyConnection;
-    type Error = Error;
-
-    fn connect(&self) -> Result<AnyConnection> {
-        Connector::connect(self)
-    }
-
-    fn is_valid(&self, conn: &mut AnyConnection) -> Result<()> {
-        conn.batch_execute("select 1").map_err(Error::from)
-    }
-
-    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
-        crate::binding::is_in_transaction(conn)
     }
 }

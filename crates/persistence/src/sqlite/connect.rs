@@ -82,7 +82,8 @@ impl Connector {
         Self { base, sessions, objects: Arc::default() }
     }
 
-    fn open(&self) -> Result<AnyConnection> {
+    /// Makes a connection.
+    pub(crate) fn connect(&self) -> Result<AnyConnection> {
         let mut conn = open_both(&self.base, &self.sessions)?;
         self.make_objects(&mut conn)?;
         Ok(AnyConnection::Sqlite(conn))
@@ -134,22 +135,5 @@ impl Connector {
         link.batch(&script)?;
         *objects = Some((epoch, script));
         Ok(())
-    }
-}
-
-impl r2d2::ManageConnection for Connector {
-    type Connection = AnyConnection;
-    type Error = Error;
-
-    fn connect(&self) -> Result<AnyConnection> {
-        self.open()
-    }
-
-    fn is_valid(&self, _: &mut AnyConnection) -> Result<()> {
-        Ok(())
-    }
-
-    fn has_broken(&self, conn: &mut AnyConnection) -> bool {
-        crate::binding::is_in_transaction(conn)
     }
 }

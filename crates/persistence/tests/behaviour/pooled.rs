@@ -29,7 +29,7 @@ fn left_open(fixture: &Fixture) -> usize {
 }
 
 fn titles(conn: &mut AnyConnection) -> Result<Vec<String>, Error> {
-    Ok(texts(conn, "select title as value from books where isbn = '1'"))
+    Ok(texts(conn, &format!("select ({TITLE}) as value")))
 }
 
 fn change_title(database: &Database, session: &Session<'_>, title: &str) {
